@@ -1,0 +1,66 @@
+"""Direct allocation of one snapshot: each charge goes to the owners of its shares."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from apportion.allocation.statements import ALLOCATIONS, SHARE_KEY
+from apportion.core import focus, tables
+from apportion.core.arrow import conform
+from apportion.core.money import plain
+from apportion.errors import NotConserved
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from apportion.engine.select import Engine
+
+METHOD_VERSION = "direct-1"
+"""Changes whenever the same inputs would give other bytes: part of the id of every stored result."""
+
+Totals = dict[str, dict[str, Decimal]]
+
+
+def allocate(engine: Engine, *, charges: Path, attributes: Path, shares: Path) -> pa.Table:
+    """The table `allocations` of a snapshot: sums of exact pieces, sorted by share, the same bytes on every engine."""
+    engine.read_parquet("charges", [charges])
+    engine.read_parquet("attributes", [attributes])
+    engine.read_parquet("shares", [shares])
+    return conform(engine.ask(ALLOCATIONS), tables.ALLOCATIONS, order=SHARE_KEY)
+
+
+def totals(allocations: pa.Table) -> Totals:
+    """Currency -> metric -> exact sum; a metric that is null throughout a currency is left out."""
+    sums = allocations.group_by("BillingCurrency").aggregate([(metric, "sum") for metric in focus.METRICS])
+    found: Totals = {}
+    for row in sums.to_pylist():
+        amounts = {m: row[f"{m}_sum"] for m in focus.METRICS if row[f"{m}_sum"] is not None}
+        found[row["BillingCurrency"]] = amounts
+    return found
+
+
+def charge_count(allocations: pa.Table) -> int:
+    """How many charges have a piece, each counted once however many shares divide it: those of the lowest share."""
+    lowest = allocations.filter(pc.equal(allocations["x_ShareLow"], 0))
+    return int(pc.sum(lowest["x_ChargeCount"]).as_py() or 0)
+
+
+def require_conserved(before: Totals, after: Totals, *, rows_before: int, rows_after: int, where: str) -> None:
+    """Raise `NotConserved` unless every total, and the number of charges, is the same to the last digit."""
+    if rows_before != rows_after:
+        raise NotConserved(f"{where}: {rows_before} charges came in and {rows_after} went out")
+    for currency in sorted(before.keys() | after.keys()):
+        for metric in focus.METRICS:
+            came = before.get(currency, {}).get(metric)
+            went = after.get(currency, {}).get(metric)
+            if came != went:
+                raise NotConserved(f"{where}: {metric} in {currency} was {_told(came)} and became {_told(went)}")
+
+
+def _told(amount: Decimal | None) -> str:
+    return "nothing" if amount is None else plain(amount)

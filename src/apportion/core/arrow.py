@@ -1,0 +1,33 @@
+"""The tables of `core.tables` as Arrow schemas, and Arrow tables brought into them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from apportion.core.tables import Columns
+
+_TYPES = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "DECIMAL(38,18)": pa.decimal128(38, 18),
+    "MAP(VARCHAR, VARCHAR)": pa.map_(pa.string(), pa.string()),
+}
+
+
+def schema(columns: Columns) -> pa.Schema:
+    """The Arrow schema of a table, columns in order."""
+    return pa.schema([(name, _TYPES[sql_type]) for name, sql_type in columns.items()])
+
+
+def conform(table: pa.Table, columns: Columns, *, order: tuple[str, ...]) -> pa.Table:
+    """The table with exactly these columns and types, sorted by `order` (a unique key).
+
+    Raises `pyarrow.ArrowInvalid` where a value does not fit its type; nothing is ever rounded.
+    """
+    shaped = table.select(list(columns)).cast(schema(columns))
+    return shaped.sort_by([(name, "ascending") for name in order]).combine_chunks()

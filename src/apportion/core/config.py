@@ -1,0 +1,141 @@
+"""What `apportion.toml` says, typed and validated; `config_file` reads it.
+
+Rules and maps carry a version: the first eight hex digits of the SHA-256 of their canonical content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import date
+
+Owner = Mapping[str, str]
+"""Dimension (`team`, `project`, `model`, `environment`) -> value, in canonical spelling."""
+
+
+def version_of(content: object) -> str:
+    """The version of a rule or map: a hash of its content, independent of key order.
+
+    >>> version_of({"a": 1, "b": [2]}) == version_of({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One `[[sources]]` entry. `delivery`: `overwrite` (a new delivery of a month replaces it) or `append`."""
+
+    id: str
+    kind: str
+    paths: tuple[str, ...]
+    delivery: str = "overwrite"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCase:
+    """Keys that are also required where every `when` dimension has one of its values."""
+
+    when: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagPolicy:
+    """`required` and `allowed` name dimensions, not raw tag keys."""
+
+    required: tuple[str, ...] = ()
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cases: tuple[PolicyCase, ...] = ()
+    ignore: tuple[str, ...] = ()
+    """Tag keys that are no owner's work (glob patterns), beside the built-in list of system tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagConfig:
+    """`keys`: dimension -> tag keys in order of preference; `values`: dimension -> spelling -> canonical value."""
+
+    keys: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    policy: TagPolicy = TagPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """All given parts must hold. `equals`: field -> any of these values; `matches`: field -> RE2 pattern found in it.
+
+    Fields: provider, service, account, account_name, resource_id, resource_name, resource_type, resource_group, region,
+    sku, sku_meter, charge_category, charge_description. `tags` / `tags_match` do the same for raw tag keys.
+    """
+
+    equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matches: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tags_match: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleShare:
+    """One receiver of a split: its weight (whole parts of the rule's total) and what it sets."""
+
+    weight: int
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A virtual-tag rule: where `when` holds and the charge starts in [valid_from, valid_until), the shares own it.
+
+    One share = a plain assignment. For each dimension the first rule (in file order) that sets it decides, and only
+    where the resource's own tags say nothing about it, unless `override` is set.
+    """
+
+    id: str
+    when: Condition
+    shares: tuple[RuleShare, ...]
+    valid_from: date | None = None
+    valid_until: date | None = None
+    override: bool = False
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """`teams`: team -> business unit; `models`: model -> what the owner of that model is (team, project)."""
+
+    teams: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Owner] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """`accounts`: sub account (or billing account) id -> owner; `resource_groups`: x_ResourceGroup -> owner."""
+
+    accounts: Mapping[str, Owner] = field(default_factory=dict)
+    resource_groups: Mapping[str, Owner] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of `apportion.toml`. `currency` is shown first; amounts of other currencies are never added to it."""
+
+    name: str
+    currency: str
+    state: str
+    sources: tuple[SourceConfig, ...]
+    tags: TagConfig
+    rules: tuple[Rule, ...] = ()
+    hierarchy: Hierarchy = Hierarchy()
+    maps: Maps = Maps()
+
+    @property
+    def ownership_version(self) -> str:
+        """The version of everything that decides who owns a charge (not the sources)."""
+        return version_of([repr(self.tags), repr(self.rules), repr(self.hierarchy), repr(self.maps)])

@@ -1,0 +1,186 @@
+"""Every error a user can meet, one class per cause.
+
+A fault in the user's *data* is a row in `problems`; an error here means "cannot go on". Each message is one sentence
+that says what is wrong and one that says what to do; `exit_code` is what the command line returns (1 failed, 2 wrong
+usage, 3 a check failed).
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ApportionError(Exception):
+    """The base of all: `what` is wrong, and what to do about it (`fix`)."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what} {fix}")
+        self.what = what
+        self.fix = fix
+
+
+class UnknownName(ApportionError):
+    """A name (source kind, report, dimension, team …) that nothing here carries."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        guess = f"Did you mean '{near[0]}'? " if near else ""
+        super().__init__(f"There is no {kind} '{name}'.", f"{guess}Known: {', '.join(names) or 'none'}.")
+
+
+class ConfigError(ApportionError):
+    """A fault in `apportion.toml`: file, line, key, what, and the fix."""
+
+    exit_code = 2
+
+    def __init__(self, *, file: str, line: int | None, key: str, what: str, fix: str) -> None:
+        place = f"{file}:{line}" if line else file
+        super().__init__(f"{place}: {key}: {what}", fix)
+        self.file = file
+        self.line = line
+        self.key = key
+
+
+class NoProject(ApportionError):
+    """The folder holds no `apportion.toml`."""
+
+    exit_code = 2
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"There is no apportion.toml in {folder}.",
+            "Run 'apportion init' there, or name the folder with --project.",
+        )
+
+
+class NoData(ApportionError):
+    """A question about months, runs or snapshots that are not there."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, fix)
+
+
+class BadPeriod(ApportionError):
+    """A period that is not a month or a range of months."""
+
+    exit_code = 2
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"'{text}' is not a period.",
+            "Write a month (2026-10) or a range with both ends included (2026-01..2026-10).",
+        )
+
+
+class UnreadableFile(ApportionError):
+    """A bill that cannot be read at all: truncated, empty, not what its name says."""
+
+    def __init__(self, *, file: str, what: str, fix: str) -> None:
+        super().__init__(f"{file}: {what}", fix)
+        self.file = file
+
+
+class UnknownShape(ApportionError):
+    """A bill whose columns no source recognises, or in which a column without which money cannot be read is missing."""
+
+    def __init__(self, *, file: str, what: str, fix: str) -> None:
+        super().__init__(f"{file}: {what}", fix)
+        self.file = file
+
+
+class DoubleDelivery(ApportionError):
+    """Two files of one delivery bring the same charges: importing both would count money twice."""
+
+    def __init__(self, *, first: str, second: str, what: str, fix: str) -> None:
+        super().__init__(f"{second} {what} {first}.", fix)
+        self.first = first
+        self.second = second
+
+
+class NotConserved(ApportionError):
+    """Money in is not money out: nothing was published."""
+
+    exit_code = 3
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"Money in is not money out: {what}.",
+            "Nothing was published and the previous result stands; please report this, it is a defect in Apportion.",
+        )
+
+
+class VerificationFailed(ApportionError):
+    """The independent check found a difference."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, fix)
+
+
+class DamagedFile(ApportionError):
+    """A stored file is missing or its SHA-256 is not the one in the manifest."""
+
+    exit_code = 3
+
+    def __init__(self, file: str, fix: str) -> None:
+        super().__init__(f"{file} is not the file that was stored.", fix)
+
+
+class PolicyBroken(ApportionError):
+    """Resources in a plan or manifest that break the tag policy."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, fix)
+
+
+class MissingExtra(ApportionError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs packages that are not installed.", f"Run: pip install 'apportion[{extra}]'")
+
+
+class EngineFailed(ApportionError):
+    """The compute engine refused or could not be reached."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, fix)
+
+
+class Busy(ApportionError):
+    """Another process is writing to this project."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "Wait until it has ended and try again.")
+
+
+class NewerState(ApportionError):
+    """The project's state was written by a newer version of Apportion; it was not touched."""
+
+    def __init__(self, *, folder: str, found: str, known: str) -> None:
+        super().__init__(
+            f"The state in {folder} was written by a newer Apportion (schema {found}, this one knows {known}).",
+            "Run: pip install --upgrade apportion",
+        )
+
+
+class NotStored(ApportionError):
+    """The disk or the catalogue refused a write (full, unreadable, locked): the previous state stands."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The state could not be written: {what}.",
+            "Nothing new became visible and the previous result stands; put the disk right and try again.",
+        )
