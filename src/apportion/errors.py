@@ -184,3 +184,19 @@ class NotStored(ApportionError):
             f"The state could not be written: {what}.",
             "Nothing new became visible and the previous result stands; put the disk right and try again.",
         )
+
+
+class WouldOverwrite(ApportionError):
+    """A file that would be written is there already; nothing was written."""
+
+    exit_code = 2
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} exists already.", "Nothing was written; give --force to replace it, or name another folder.")
+
+
+class NotRead(ApportionError):
+    """The disk or the catalogue refused a read."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The state could not be read: {what}.", "Put the disk right and try again.")
