@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 METHOD_VERSION = "direct-1"
 """Changes whenever the same inputs would give other bytes: part of the id of every stored result."""
 
-Totals = dict[str, dict[str, Decimal]]
+Totals = Mapping[str, Mapping[str, Decimal]]
 
 
 def allocate(engine: Engine, *, charges: Path, attributes: Path, shares: Path) -> pa.Table:
@@ -34,10 +35,10 @@ def allocate(engine: Engine, *, charges: Path, attributes: Path, shares: Path) -
     return conform(engine.ask(ALLOCATIONS), tables.ALLOCATIONS, order=SHARE_KEY)
 
 
-def totals(allocations: pa.Table) -> Totals:
+def totals(allocations: pa.Table) -> dict[str, dict[str, Decimal]]:
     """Currency -> metric -> exact sum; a metric that is null throughout a currency is left out."""
     sums = allocations.group_by("BillingCurrency").aggregate([(metric, "sum") for metric in focus.METRICS])
-    found: Totals = {}
+    found: dict[str, dict[str, Decimal]] = {}
     for row in sums.to_pylist():
         amounts = {m: row[f"{m}_sum"] for m in focus.METRICS if row[f"{m}_sum"] is not None}
         found[row["BillingCurrency"]] = amounts

@@ -12,6 +12,7 @@ from apportion.errors import BadPeriod
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MONTHS = 12
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
@@ -30,7 +31,7 @@ class Month:
     def parse(cls, text: str) -> Month:
         """The month written `YYYY-MM`; raises `BadPeriod`."""
         found = _MONTH.fullmatch(text.strip())
-        if not found or not 1 <= int(found[2]) <= 12 or int(found[1]) < 1:
+        if not found or int(found[2]) not in range(1, MONTHS + 1) or int(found[1]) < 1:
             raise BadPeriod(text)
         return cls(int(found[1]), int(found[2]))
 
@@ -46,8 +47,8 @@ class Month:
 
     def plus(self, months: int) -> Month:
         """The month so many months later (earlier if negative)."""
-        ordinal = self.year * 12 + self.month - 1 + months
-        return Month(ordinal // 12, ordinal % 12 + 1)
+        ordinal = self.year * MONTHS + self.month - 1 + months
+        return Month(ordinal // MONTHS, ordinal % MONTHS + 1)
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"

@@ -27,6 +27,7 @@ _SETTINGS = (
     "SET allow_community_extensions = false",
     "SET python_enable_replacements = false",
     "SET preserve_insertion_order = true",
+    "SET enable_progress_bar = false",
 )
 
 

@@ -1,0 +1,49 @@
+"""`python -m bench [ROWS …]`: measure every job at each size, print one table with the ratios that were promised."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.bill import write
+from bench.jobs import JOBS
+
+FOLDER = Path("build/bench")
+REPEATS = 3
+AIMS = (
+    ("attribution", "plain_group", "attribution ≤ 3 × DuckDB's plain group by"),
+    ("pandas_script", "attribution", "the pandas script ≥ 10 × attribution"),
+    ("ingest_csv", "duckdb_copy", "csv → snapshot against DuckDB COPY"),
+)
+
+
+def main() -> None:
+    """Measure and print; the best of a few runs counts for the short jobs."""
+    sizes = [int(argument) for argument in sys.argv[1:]] or [1_000_000, 10_000_000]
+    for rows in sizes:
+        parquet, csv = write(FOLDER, rows)
+        print(f"\n{rows:,} rows")
+        measured = {name: _measured(name, parquet, csv) for name in JOBS}
+        for name, figures in measured.items():
+            rate = figures["wall"] / rows * 1_000_000
+            print(
+                f"  {name:15} {figures['wall']:8.2f} s  {figures['cpu']:8.2f} s CPU  {figures['peak']:7.0f} MB"
+                f"  {rate:6.2f} s/M rows   {JOBS[name].__doc__}"
+            )
+        for above, below, words in AIMS:
+            print(f"  {words}: {measured[above]['wall'] / measured[below]['wall']:.2f} ×")
+
+
+def _measured(name: str, parquet: Path, csv: Path) -> dict[str, float]:
+    repeats = REPEATS if name in {"plain_group", "report"} else 1
+    runs = []
+    for _ in range(repeats):
+        command = [sys.executable, "-m", "bench.jobs", name, str(parquet.resolve()), str(csv.resolve())]
+        runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))  # noqa: S603
+    return min(runs, key=lambda run: run["wall"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The pieces of work that are compared, each run in a process of its own: `python -m bench.jobs NAME PARQUET CSV`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CONFIG = """
+[project]
+name = "bench"
+currency = "USD"
+[[sources]]
+id = "bill"
+kind = "focus"
+paths = ["{path}"]
+[tags.keys]
+team = ["team"]
+model = ["model"]
+environment = ["env"]
+[maps.accounts]
+"100000000005" = {{ team = "team-0" }}
+"""
+MEMORY = "1400MB"
+
+
+def plain_group(parquet: Path, _csv: Path) -> None:
+    """DuckDB: the team tag and one sum, nothing else."""
+    import duckdb
+
+    with duckdb.connect() as db:
+        db.execute(
+            f"SELECT json_extract_string(Tags, '$.team') AS team, SUM(BilledCost) FROM '{parquet}' GROUP BY 1"
+        ).fetchall()
+
+
+def pandas_script(parquet: Path, _csv: Path) -> None:
+    """The script a user would write: tags parsed row by row, floats, one sum."""
+    import pandas
+
+    frame = pandas.read_parquet(parquet, columns=["Tags", "BilledCost"])
+    frame["team"] = frame["Tags"].map(lambda text: json.loads(text).get("team", "unallocated"))
+    frame["BilledCost"] = frame["BilledCost"].astype(float)
+    frame.groupby("team")["BilledCost"].sum()
+
+
+def duckdb_copy(_parquet: Path, csv: Path) -> None:
+    """DuckDB: csv to Parquet, types guessed, nothing checked."""
+    import duckdb
+
+    with duckdb.connect() as db:
+        db.execute(f"SET memory_limit = '{MEMORY}'")
+        db.execute(f"COPY (FROM read_csv('{csv}')) TO '{csv}.copy.parquet' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def ingest_csv(_parquet: Path, csv: Path) -> None:
+    """Apportion: csv to a published snapshot."""
+    _ingest(csv, "csv")
+
+
+def ingest_parquet(parquet: Path, _csv: Path) -> None:
+    """Apportion: Parquet to a published snapshot."""
+    _ingest(parquet, "parquet")
+
+
+def attribution(parquet: Path, _csv: Path) -> None:
+    """Apportion: every metric of every charge to team, model, project and environment, conserved, published."""
+    from apportion import app
+
+    with app.open_project(_project(parquet, "parquet")) as project:
+        app.run(project)
+
+
+def report(parquet: Path, _csv: Path) -> None:
+    """Apportion: the table per team from the stored result."""
+    from apportion import app
+
+    with app.open_project(_project(parquet, "parquet")) as project:
+        app.report(project)
+
+
+def verify(parquet: Path, _csv: Path) -> None:
+    """Apportion: the independent count with pyarrow and Python's whole numbers."""
+    from apportion import app
+
+    with app.open_project(_project(parquet, "parquet")) as project:
+        assert app.verify(project).passed  # noqa: S101 - a benchmark of a wrong result is worth nothing
+
+
+def _project(bill: Path, form: str) -> Path:
+    return bill.parent / f"project-{form}-{bill.stem}"
+
+
+def _ingest(bill: Path, form: str) -> None:
+    from apportion import app
+
+    folder = _project(bill, form)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "apportion.toml").write_text(CONFIG.format(path=bill))
+    with app.open_project(folder) as project:
+        app.ingest(project)
+
+
+JOBS: dict[str, Callable[[Path, Path], None]] = {
+    job.__name__: job
+    for job in (
+        plain_group,
+        pandas_script,
+        duckdb_copy,
+        ingest_csv,
+        ingest_parquet,
+        attribution,
+        report,
+        verify,
+    )
+}
+
+
+def main() -> None:
+    """Run one job and print seconds of wall and CPU time and the peak memory in MB as JSON."""
+    name, parquet, csv = sys.argv[1:]
+    began = time.perf_counter()
+    JOBS[name](Path(parquet), Path(csv))
+    wall = time.perf_counter() - began
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"wall": wall, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}))
+
+
+if __name__ == "__main__":
+    main()

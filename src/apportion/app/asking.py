@@ -1,0 +1,100 @@
+"""Report, explain, problems: questions to the current run."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from apportion.core.money import quanta
+from apportion.core.period import Period
+from apportion.core.problems import Severity
+from apportion.errors import NoData
+from apportion.ledger.explain import AmountExplained, ChargeExplained, explain_amount, explain_charge
+from apportion.reports import SOCKET
+from apportion.reports.reading.opening import open_run
+
+if TYPE_CHECKING:
+    from apportion.ledger.filters import Filters
+    from apportion.app.project import Project
+    from apportion.reports.reading.contract import Answer
+    from apportion.store.records import Run, StoredProblem
+
+PREFIX = "cost_by_"
+
+
+def current_run(project: Project) -> Run:
+    """The run whose result is shown; raises `NoData` before the first."""
+    run = project.store.current_run()
+    if run is None:
+        raise NoData("Nothing has been allocated yet.", "Run 'apportion ingest' and then 'apportion run'.")
+    return run
+
+
+def latest_month(run: Run) -> Period:
+    """The last month that the run has a bill of."""
+    month = max(part.period for part in run.parts)
+    return Period(month, month)
+
+
+def reports() -> tuple[str, ...]:
+    """The names that `report` takes, as a user types them."""
+    return tuple(name.removeprefix(PREFIX).replace("_", "-") for name in SOCKET.names())
+
+
+def report(
+    project: Project,
+    *,
+    by: str = "team",
+    period: Period | None = None,
+    metric: str = "BilledCost",
+    filters: Filters | None = None,
+    trend_months: int = 6,
+) -> Answer:
+    """The answer of a report to the current run: by default the last month there is.
+
+    `by` is a name of `reports()`. Raises `UnknownName` or `NoData`.
+    """
+    run = current_run(project)
+    name = by.replace("-", "_")
+    chosen = SOCKET.load(PREFIX + name if PREFIX + name in SOCKET.names() else name)
+    with open_run(
+        project.store,
+        run,
+        period or latest_month(run),
+        metric=metric,
+        filters=filters,
+        trend_months=trend_months,
+        currency=project.config.currency,
+        memory=project.memory,
+    ) as asked:
+        answer: Answer = chosen.answer(asked)
+    return answer
+
+
+def amount_explained(
+    project: Project,
+    *,
+    period: Period | None = None,
+    metric: str = "BilledCost",
+    filters: Filters | None = None,
+    limit: int = 10,
+) -> tuple[AmountExplained, ...]:
+    """What an amount of the current run consists of, down to the delivered records; one answer per currency."""
+    run = current_run(project)
+    return explain_amount(
+        project.store, run, period=period or latest_month(run), metric=metric, filters=filters or {}, limit=limit
+    )
+
+
+def charge_explained(project: Project, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
+    """Where a charge of the current run came from and where it went."""
+    return explain_charge(project.store, current_run(project), charge_id, metric=metric)
+
+
+def problems(project: Project, *, period: Period | None = None, source: str | None = None) -> tuple[StoredProblem, ...]:
+    """The faults found in the bills as they stand, most severe first, then in order of money."""
+    found = project.store.problems(period=period, source_id=source)
+    rank = {Severity.REJECTED: 0, Severity.WARNING: 1, Severity.REPAIRED: 2}
+    return tuple(
+        sorted(found, key=lambda p: (rank[p.severity], -abs(quanta(p.amount or Decimal(0))), p.file, p.code, p.rows))
+    )

@@ -1,0 +1,70 @@
+"""A project: a folder with `apportion.toml` and the state beside it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from apportion.errors import NoProject, NotStored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from apportion.core.config import Config
+    from apportion.store import Store
+
+CONFIG_FILE = "apportion.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An open project; `memory` is what the engine may use (environment variable `APPORTION_MEMORY`)."""
+
+    folder: Path
+    config: Config
+    config_text: str
+    store: Store
+
+    @property
+    def memory(self) -> str:
+        """The memory limit of the engine, such as `2GB`."""
+        return os.environ.get("APPORTION_MEMORY", "2GB")
+
+
+def init(folder: Path, *, force: bool = False) -> Path:
+    """Write a commented `apportion.toml` to start from; returns its path.
+
+    Raises `NotStored` if there is one already, unless `force`.
+    """
+    target = folder / CONFIG_FILE
+    if target.exists() and not force:
+        raise NotStored(f"{target} exists already")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = files("apportion.app").joinpath("starter.toml").read_text(encoding="utf-8")
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def read_config(folder: Path) -> tuple[Config, str]:
+    """The configuration of the project in that folder, and its text; raises `NoProject` or `ConfigError`."""
+    from apportion.core.config_file import parse_config
+
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise NoProject(str(folder.resolve()))
+    text = path.read_text(encoding="utf-8")
+    return parse_config(text, file=str(path)), text
+
+
+@contextmanager
+def open_project(folder: Path) -> Iterator[Project]:
+    """The project in that folder with its store open; raises `NoProject`, `ConfigError` or what the store raises."""
+    from apportion.store import open_store
+
+    config, text = read_config(folder)
+    with open_store(folder / config.state) as store:
+        yield Project(folder, config, text, store)

@@ -1,0 +1,155 @@
+"""`apportion explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apportion import app
+from apportion.cli import options
+from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.core.targets import EVIDENCE_NAMES, Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apportion.cli.main import Settings
+    from apportion.ledger.explain import AmountExplained, ChargeExplained, ChargePiece
+
+REASONS = (
+    Column("evidence", "Evidence"),
+    Column("rule", "Rule"),
+    Column("service", "Service"),
+    Column("charges", "Charges", Kind.COUNT),
+    Column("amount", "Amount", Kind.EXACT),
+)
+PIECES = (
+    Column("charge_id", "Charge"),
+    Column("file", "File"),
+    Column("row", "Row"),
+    Column("start", "From", detail=True),
+    Column("service", "Service"),
+    Column("resource_id", "Resource", detail=True),
+    Column("description", "What", detail=True),
+    Column("share", "Share"),
+    Column("whole_amount", "Of", Kind.EXACT),
+    Column("amount", "Amount", Kind.EXACT),
+    Column("repairs", "Repaired"),
+    Column("file_sha256", "SHA-256", detail=True),
+)
+
+
+@click.command("explain", short_help="Trace an amount or a charge.")
+@click.argument("charge", nargs=-1, metavar="[charge ID]")
+@options.period
+@options.metric
+@options.filters
+@click.option("--limit", type=click.IntRange(1, 10000), default=10, show_default=True, help="Largest pieces to list.")
+@options.output
+@click.pass_obj
+def command(
+    settings: Settings,
+    charge: tuple[str, ...],
+    period: str | None,
+    metric: str,
+    limit: int,
+    **given: Any,  # noqa: ANN401
+) -> None:
+    r"""Show what an amount consists of: rules, services, and its largest billing rows with file, row and hash.
+
+    With 'charge ID' (as listed in the first column): where that billing row came from and who got which piece.
+
+    \b
+    Examples:
+      apportion explain --team risk --period 2026-10
+      apportion explain charge 0f35ff9ea86395e4:17
+    """
+    with app.open_project(settings.project) as project:
+        if charge:
+            found = app.charge_explained(project, _charge_id(charge), metric=metric)
+            shown = charge_sheet(found, metric)
+        else:
+            explained = app.amount_explained(
+                project,
+                period=options.parsed_period(period),
+                metric=metric,
+                filters=options.chosen(given),
+                limit=limit,
+            )
+            shown = amount_sheet(explained, metric)
+    options.show(shown, given["form"], as_json=given["as_json"])
+
+
+def _charge_id(words: tuple[str, ...]) -> str:
+    if len(words) == 2 and words[0] == "charge":  # noqa: PLR2004 - the word and the id
+        return words[1]
+    raise click.UsageError("Write: apportion explain charge ID, or name an amount with options such as --team.")
+
+
+def amount_sheet(explained: Sequence[AmountExplained], metric: str) -> Sheet:
+    """Reasons and largest pieces, one pair of sections per currency."""
+    sections: list[Section] = []
+    for found in explained:
+        label = {"label_key": "currency", "label": found.currency}
+        reasons = [(_tier(r.evidence), r.rule_id, r.service, r.charges, r.amount) for r in found.reasons]
+        total = ("", "", "Total", found.count, found.amount)
+        sections.append(Section(REASONS, reasons, title=f"{found.currency}: why", total=total, **label))
+        title = f"{found.currency}: the {len(found.pieces)} largest of {found.count} pieces"
+        sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
+    return Sheet("explain", f"What {metric} consists of, run {explained[0].run_id}", tuple(sections))
+
+
+def _piece(piece: ChargePiece) -> tuple[Any, ...]:
+    return (
+        piece.charge_id,
+        piece.file,
+        str(piece.row),
+        piece.start.isoformat(),
+        piece.service,
+        piece.resource_id,
+        piece.description,
+        _share(piece),
+        piece.whole_amount,
+        piece.amount,
+        piece.repairs,
+        piece.file_sha256,
+    )
+
+
+def _share(piece: ChargePiece) -> str:
+    return "all" if piece.whole == piece.high - piece.low else f"[{piece.low}, {piece.high}) of {piece.whole}"
+
+
+def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
+    """Where the charge came from, what it says, and who got what of it."""
+    origin = found.pieces[0]
+    owners = (
+        Column("dimension", "Dimension"),
+        Column("owner", "Owner"),
+        Column("evidence", "Evidence"),
+        Column("rule", "Rule"),
+        Column("share", "Share"),
+        Column("amount", metric, Kind.EXACT),
+    )
+    rows = [
+        (name, piece.owner[name], _tier(piece.evidence[name]), piece.rules[name], _share(piece), piece.amount)
+        for piece in found.pieces
+        for name in piece.evidence
+    ]
+    said = [*found.dimensions.items(), *((f"tag {key}", value) for key, value in found.tags.items())]
+    sections = (
+        Section(owners, rows, title="Who got it"),
+        Section(
+            (Column("metric", "Metric"), Column("amount", found.currency, Kind.EXACT)),
+            list(found.amounts.items()),
+            title="What it says",
+        ),
+        Section((Column("column", "Column"), Column("value", "Value")), said, title="How it is described"),
+    )
+    facts = {"file": origin.file, "row": origin.row, "file_sha256": origin.file_sha256, "repairs": origin.repairs}
+    return Sheet("explain-charge", f"Charge {found.charge_id}, run {found.run_id}", sections, facts=dict(facts))
+
+
+def _tier(evidence: str) -> str:
+    return f"{evidence} {EVIDENCE_NAMES[Evidence(evidence)]}"

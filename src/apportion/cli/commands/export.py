@@ -1,0 +1,76 @@
+"""`apportion export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from apportion import app
+from apportion.cli import options
+from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.telling import progress
+
+if TYPE_CHECKING:
+    from apportion.cli.main import Settings
+
+
+@click.group("export", short_help="Write the result for other tools.")
+def command() -> None:
+    """Write the result of the current run for other tools."""
+
+
+@command.command("focus")
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to.")
+@options.period
+@click.option(
+    "--focus-version", type=click.Choice(["1.3", "1.4"]), default="1.3", show_default=True, help="FOCUS version."
+)
+@click.option(
+    "--form", "files", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="File form."
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@options.output
+@click.pass_obj
+def focus(
+    settings: Settings,
+    to: Path,
+    period: str | None,
+    focus_version: str,
+    files: str,
+    form: str | None,
+    *,
+    force: bool,
+    as_json: bool,
+) -> None:
+    r"""Write a complete FOCUS Cost and Usage dataset: split charges are replaced by their pieces, exact in every metric.
+
+    \b
+    Examples:
+      apportion export focus --to out
+      apportion export focus --to out --form csv --period 2026-10 --focus-version 1.4
+    """
+    with app.open_project(settings.project) as project, progress(quiet=settings.quiet) as told:
+        written = app.export_focus(
+            project,
+            to=to,
+            period=options.parsed_period(period),
+            version=focus_version,
+            form=files,
+            force=force,
+            progress=told,
+        )
+    rows = [(str(path),) for path in written.files]
+    totals = Section(
+        (Column("currency", "Currency"), Column("metric", "Metric"), Column("amount", "Amount", Kind.EXACT)),
+        [(c, m, amount) for c, metrics in written.totals.items() for m, amount in metrics.items()],
+        title="Totals",
+    )
+    sheet = Sheet(
+        "export-focus",
+        f"FOCUS {focus_version}: {written.rows:,} rows",
+        (Section((Column("file", "File"),), rows), totals),
+        facts={"rows": written.rows},
+    )
+    options.show(sheet, form, as_json=as_json)

@@ -1,0 +1,69 @@
+"""`apportion report`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apportion import app
+from apportion.cli import options
+from apportion.cli.sheet import Column, Kind, Section, Sheet
+
+if TYPE_CHECKING:
+    from apportion.cli.main import Settings
+    from apportion.reports.reading.contract import Answer
+
+KINDS = {"trend": Kind.CHANGE}
+
+
+@click.command("report", short_help="Show a report.")
+@click.option(
+    "--by", default="team", show_default=True, help="team, model, project, environment, business-unit, service …"
+)
+@options.period
+@options.metric
+@click.option(
+    "--trend-months", type=click.IntRange(3, 60), default=6, show_default=True, help="Months the trend looks at."
+)
+@options.filters
+@options.output
+@click.pass_obj
+def command(settings: Settings, by: str, period: str | None, metric: str, trend_months: int, **given: Any) -> None:  # noqa: ANN401
+    r"""Show cost of a month (the last one by default) or of a range, with change and trend.
+
+    \b
+    Examples:
+      apportion report --by model --period 2026-10
+      apportion report --by service --team risk --period 2026-01..2026-10 --format csv
+    """
+    with app.open_project(settings.project) as project:
+        answer = app.report(
+            project,
+            by=by,
+            period=options.parsed_period(period),
+            metric=metric,
+            filters=options.chosen(given),
+            trend_months=trend_months,
+        )
+    options.show(sheet(answer), given["form"], as_json=given["as_json"])
+
+
+def sheet(answer: Answer) -> Sheet:
+    """The answer as a sheet: one section per currency."""
+    sections = tuple(
+        Section(
+            tuple(
+                Column(c.key, c.heading, KINDS.get(c.kind) or Kind(c.kind), ratio=c.unit == "ratio", detail=c.detail)
+                for c in section.columns
+            ),
+            section.rows,
+            title=section.currency,
+            total=section.total,
+            label_key="currency",
+            label=section.currency,
+        )
+        for section in answer.sections
+    )
+    facts = {"period": str(answer.period), "metric": answer.metric}
+    return Sheet("report", answer.title, sections, facts=dict(facts), notes=answer.notes)

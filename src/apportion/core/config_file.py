@@ -1,0 +1,313 @@
+"""`apportion.toml` read: text in, `Config` out, and each fault with its file, line, key and fix."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import re2
+from pydantic import BaseModel, ValidationError
+
+from apportion.core.config import (
+    Condition,
+    Config,
+    Hierarchy,
+    Maps,
+    PolicyCase,
+    Rule,
+    RuleShare,
+    SourceConfig,
+    TagConfig,
+    TagPolicy,
+    version_of,
+)
+from apportion.core.config_form import ConfigForm, RuleForm, ShareForm, TagsForm
+from apportion.core.money import MAX_WHOLE
+from apportion.core.targets import DIMENSIONS, RESERVED
+from apportion.core.toml_lines import Path, line_of
+from apportion.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+DEFAULT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "team": ("team", "owner", "ml-team"),
+    "project": ("project", "application"),
+    "model": ("model", "model-name", "ml-model"),
+    "environment": ("environment", "env", "stage"),
+}
+"""The tag keys of a dimension where `[tags.keys]` does not name any."""
+
+FIELDS = (
+    "provider",
+    "service",
+    "account",
+    "account_name",
+    "resource_id",
+    "resource_name",
+    "resource_type",
+    "resource_group",
+    "region",
+    "sku",
+    "sku_meter",
+    "charge_category",
+    "charge_description",
+)
+"""What a rule's `when` can ask of a charge; `<field>_matches` asks for an RE2 pattern in it."""
+
+_MATCHES = "_matches"
+_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+
+
+def parse_config(text: str, *, file: str = "apportion.toml") -> Config:
+    """The configuration that the text holds; raises `ConfigError` for the first fault, with its line and the fix."""
+    source = _Source(text, file)
+    form = source.form()
+    _refuse_repeated(source, "sources", [entry.id for entry in form.sources])
+    _refuse_repeated(source, "rules", [entry.id for entry in form.rules])
+    _refuse_reserved(source, form)
+    return Config(
+        name=form.project.name,
+        currency=form.project.currency,
+        state=form.project.state,
+        sources=tuple(
+            SourceConfig(entry.id, entry.kind, tuple(entry.paths), entry.delivery, dict(entry.options))
+            for entry in form.sources
+        ),
+        tags=_tags(form.tags),
+        rules=tuple(_rule(source, place, entry) for place, entry in enumerate(form.rules)),
+        hierarchy=Hierarchy(dict(form.hierarchy.teams), {m: _plain(o) for m, o in form.hierarchy.models.items()}),
+        maps=Maps(
+            {name: _plain(owner) for name, owner in form.maps.accounts.items()},
+            {name: _plain(owner) for name, owner in form.maps.resource_groups.items()},
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The text and its name, to say where a fault is."""
+
+    text: str
+    file: str
+
+    def form(self) -> ConfigForm:
+        try:
+            document = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._syntax(error) from error
+        try:
+            return ConfigForm.model_validate(document)
+        except ValidationError as error:
+            first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+            raise self._invalid(first, document) from error
+
+    def fault(self, path: Path, what: str, fix: str) -> ConfigError:
+        return ConfigError(file=self.file, line=line_of(self.text, path), key=_dotted(path), what=what, fix=fix)
+
+    def _syntax(self, error: tomllib.TOMLDecodeError) -> ConfigError:
+        found = _LINE.search(str(error))
+        line = int(found[1]) if found else self.text.count("\n") + 1
+        return ConfigError(
+            file=self.file,
+            line=line,
+            key="TOML",
+            what=f"{_LINE.sub('', str(error)).strip()}.",
+            fix="Mend the syntax: texts stand in quotes, tables in [brackets].",
+        )
+
+    def _invalid(self, detail: ErrorDetails, document: Mapping[str, Any]) -> ConfigError:
+        path = _real_path(detail["loc"], document)
+        if detail["type"] == "extra_forbidden":
+            known = _known_at(path)
+            near = get_close_matches(str(path[-1]), known, n=1)
+            guess = f"Did you mean '{near[0]}'? " if near else ""
+            return self.fault(path, "is not known here.", f"{guess}Known: {', '.join(known)}.")
+        if detail["type"] == "missing":
+            return self.fault(path, "is missing.", f"Add {path[-1]} = … there.")
+        if isinstance(detail["input"], float):
+            return self.fault(path, f"{detail['input']} is not exact.", 'Write it as text, such as "33.3".')
+        return self.fault(path, f"{detail['msg']}.", f"Found: {detail['input']!r}.")
+
+
+def _real_path(loc: Sequence[str | int], document: Any) -> tuple[str | int, ...]:  # noqa: ANN401 - parsed TOML
+    """The path without the words that pydantic adds for alternatives and keys."""
+    path: list[str | int] = []
+    at = document
+    for place, step in enumerate(loc):
+        last = place == len(loc) - 1
+        if isinstance(at, Mapping) and (step in at or (last and step != "[key]")):
+            path.append(step)
+            at = at.get(step)
+        elif isinstance(at, Sequence) and not isinstance(at, str) and isinstance(step, int) and step < len(at):
+            path.append(step)
+            at = at[step]
+    return tuple(path) or ("project",)
+
+
+def _known_at(path: Path) -> list[str]:
+    model: type[BaseModel] | None = ConfigForm
+    for step in path[:-1]:
+        if isinstance(step, int) or model is None:
+            continue
+        field = model.model_fields.get(step)
+        model = next((m for m in _models_in(field.annotation) if field), None) if field else None
+    return sorted(model.model_fields) if model else list(DIMENSIONS)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type expression
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)
+
+
+def _dotted(path: Path) -> str:
+    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def _refuse_repeated(source: _Source, table: str, ids: Sequence[str]) -> None:
+    for place, name in enumerate(ids):
+        if name in ids[:place]:
+            raise source.fault((table, place, "id"), f"'{name}' is used twice.", "Give each its own id.")
+
+
+def _refuse_reserved(source: _Source, form: ConfigForm) -> None:
+    for path, name in _names_given(form):
+        if name in RESERVED:
+            raise source.fault(path, f"'{name}' is a name of Apportion's own.", "Choose another name.")
+
+
+def _names_given(form: ConfigForm) -> Iterator[tuple[Path, str]]:
+    for dimension, spellings in form.tags.values.items():
+        yield from ((("tags", "values", dimension, spelling), name) for spelling, name in spellings.items())
+    yield from ((("hierarchy", "teams", team), team) for team in form.hierarchy.teams)
+    yield from ((("hierarchy", "models", model), model) for model in form.hierarchy.models)
+    for kind, owners in (("accounts", form.maps.accounts), ("resource_groups", form.maps.resource_groups)):
+        yield from ((("maps", kind, key, d), name) for key, owner in owners.items() for d, name in owner.items())
+    for place, rule in enumerate(form.rules):
+        yield from ((("rules", place, "set", d), name) for d, name in (rule.set or {}).items())
+        yield from ((("rules", place, "split"), name) for share in rule.split or () for name in _owner(share).values())
+
+
+def _tags(form: TagsForm) -> TagConfig:
+    policy = form.policy
+    return TagConfig(
+        keys={d: tuple(form.keys.get(d, DEFAULT_KEYS[d])) for d in DIMENSIONS},  # type: ignore[call-overload]
+        values={d: dict(spellings) for d, spellings in form.values.items()},
+        policy=TagPolicy(
+            required=tuple(policy.required),
+            allowed={d: tuple(values) for d, values in policy.allowed.items()},
+            cases=tuple(
+                PolicyCase({d: tuple(values) for d, values in case.when.items()}, tuple(case.required))
+                for case in policy.cases
+            ),
+            ignore=tuple(policy.ignore),
+        ),
+    )
+
+
+def _rule(source: _Source, place: int, form: RuleForm) -> Rule:
+    path = ("rules", place)
+    if (form.set is None) == (form.split is None):
+        raise source.fault(path, "a rule sets something or splits, one of the two.", "Give it either set or split.")
+    if form.valid_from and form.valid_until and form.valid_from >= form.valid_until:
+        what = f"{form.valid_until} is not after valid_from {form.valid_from}."
+        raise source.fault((*path, "valid_until"), what, "The rule holds up to, not including, valid_until.")
+    condition = _condition(source, (*path, "when"), form.when)
+    shares = (RuleShare(1, _plain(form.set)),) if form.set else _shares(source, path, form.split or [])
+    content = [form.id, repr(condition), repr(shares), form.valid_from, form.valid_until, form.override]
+    return Rule(
+        form.id,
+        condition,
+        shares,
+        form.valid_from,
+        form.valid_until,
+        override=form.override,
+        version=version_of(content),
+    )
+
+
+def _shares(source: _Source, path: Path, forms: Sequence[ShareForm]) -> tuple[RuleShare, ...]:
+    weights = [Decimal(form.weight) for form in forms]
+    if not all(weights):
+        raise source.fault((*path, "split"), "a weight is 0.", "Leave that receiver out.")
+    if not all(_owner(form) for form in forms):
+        fix = f"Name at least one of {', '.join(DIMENSIONS)}."
+        raise source.fault((*path, "split"), "a receiver sets nothing.", fix)
+    digits = max(-int(weight.as_tuple().exponent) for weight in weights)
+    whole = [int(weight.scaleb(digits)) for weight in weights]
+    if sum(whole) > MAX_WHOLE:
+        what = f"the weights add up to more than {MAX_WHOLE} parts."
+        raise source.fault((*path, "split"), what, "Use smaller numbers or fewer digits.")
+    return tuple(RuleShare(weight, _owner(form)) for weight, form in zip(whole, forms, strict=True))
+
+
+def _plain(owner: Mapping[Any, str]) -> dict[str, str]:
+    return {str(dimension): value for dimension, value in owner.items()}
+
+
+def _owner(form: ShareForm) -> dict[str, str]:
+    return {d: value for d in DIMENSIONS if (value := getattr(form, d)) is not None}
+
+
+def _condition(source: _Source, path: Path, when: Mapping[str, Any]) -> Condition:
+    equals: dict[str, tuple[str, ...]] = {}
+    matches: dict[str, str] = {}
+    for name, wanted in when.items():
+        if name in {"tags", "tags_match"}:
+            continue
+        field = name.removesuffix(_MATCHES)
+        if field not in FIELDS:
+            near = get_close_matches(name, FIELDS, n=1)
+            guess = f"Did you mean '{near[0]}'? " if near else ""
+            fix = f"{guess}Known: {', '.join(FIELDS)}, each also with {_MATCHES}, tags, tags_match."
+            raise source.fault((*path, name), f"there is no field '{name}'.", fix)
+        if name.endswith(_MATCHES):
+            matches[field] = _pattern(source, (*path, name), wanted)
+        else:
+            equals[field] = _texts(source, (*path, name), wanted)
+    tags = _table(source, (*path, "tags"), when.get("tags", {}))
+    patterns = _table(source, (*path, "tags_match"), when.get("tags_match", {}))
+    return Condition(
+        equals,
+        matches,
+        {key: _texts(source, (*path, "tags", key), wanted) for key, wanted in tags.items()},
+        {key: _pattern(source, (*path, "tags_match", key), wanted) for key, wanted in patterns.items()},
+    )
+
+
+def _table(source: _Source, path: Path, value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - parsed TOML
+    if not isinstance(value, Mapping):
+        raise source.fault(path, "is not a table.", 'Write { "tag key" = "value" }.')
+    return value
+
+
+def _texts(source: _Source, path: Path, value: Any) -> tuple[str, ...]:  # noqa: ANN401 - parsed TOML
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not values or not all(isinstance(text, str) for text in values):
+        raise source.fault(path, "is neither a text nor a list of texts.", 'Write "a" or ["a", "b"].')
+    return tuple(values)
+
+
+def _pattern(source: _Source, path: Path, value: Any) -> str:  # noqa: ANN401 - parsed TOML
+    if not isinstance(value, str):
+        raise source.fault(path, "is not a text.", "Write one RE2 pattern as text.")
+    try:
+        re2.compile(value, _quiet())
+    except re2.error as error:
+        said = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        fix = "Write it in RE2 syntax: no look-around, no back-references."
+        raise source.fault(path, f"is not a pattern: {said}.", fix) from error
+    return value
+
+
+def _quiet() -> Any:  # noqa: ANN401 - re2 ships no types
+    options = re2.Options()
+    options.log_errors = False
+    return options

@@ -1,0 +1,113 @@
+"""The form of `apportion.toml` as strangers write it: strict, nothing unknown, each value of the right type."""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003 - pydantic reads the annotations
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever was written
+    return [value] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed), Field(min_length=1)]
+"""One text or a list of texts."""
+Dimension = Literal["team", "project", "model", "environment"]
+Owner = Annotated[dict[Dimension, Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    """Nothing is converted and nothing unknown is let through."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class ProjectForm(Strict):
+    """`[project]`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    state: Annotated[str, Field(min_length=1)] = ".apportion"
+
+
+class SourceForm(Strict):
+    """One `[[sources]]`."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    kind: str
+    paths: Texts
+    delivery: Literal["overwrite", "append"] = "overwrite"
+    options: dict[str, str | int | bool] = {}
+
+
+class CaseForm(Strict):
+    """One `[[tags.policy.cases]]`."""
+
+    when: Annotated[dict[Dimension, Texts], Field(min_length=1)]
+    required: list[Dimension]
+
+
+class PolicyForm(Strict):
+    """`[tags.policy]`."""
+
+    required: list[Dimension] = []
+    ignore: list[str] = []
+    allowed: dict[Dimension, Texts] = {}
+    cases: list[CaseForm] = []
+
+
+class TagsForm(Strict):
+    """`[tags]`."""
+
+    keys: dict[Dimension, Texts] = {}
+    values: dict[Dimension, dict[str, Annotated[str, Field(min_length=1)]]] = {}
+    policy: PolicyForm = PolicyForm()
+
+
+class ShareForm(Strict):
+    """One entry of a rule's `split`; the weight is a whole number, or a decimal as text."""
+
+    weight: Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$")]
+    team: str | None = None
+    project: str | None = None
+    model: str | None = None
+    environment: str | None = None
+
+
+class RuleForm(Strict):
+    """One `[[rules]]`; the fields of `when` are checked by `config_file`."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    when: Annotated[dict[str, Any], Field(min_length=1)]
+    valid_from: date | None = None
+    valid_until: date | None = None
+    override: bool = False
+    set: Owner | None = None
+    split: Annotated[list[ShareForm], Field(min_length=1)] | None = None
+
+
+class HierarchyForm(Strict):
+    """`[hierarchy]`."""
+
+    teams: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    models: dict[str, dict[Literal["team", "project"], str]] = {}
+
+
+class MapsForm(Strict):
+    """`[maps]`."""
+
+    accounts: dict[str, Owner] = {}
+    resource_groups: dict[str, Owner] = {}
+
+
+class ConfigForm(Strict):
+    """The whole document."""
+
+    project: ProjectForm
+    sources: list[SourceForm] = []
+    tags: TagsForm = TagsForm()
+    rules: list[RuleForm] = []
+    hierarchy: HierarchyForm = HierarchyForm()
+    maps: MapsForm = MapsForm()

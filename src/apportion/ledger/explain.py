@@ -1,0 +1,228 @@
+"""Explain: from an amount to the rules, charges and files behind it, and from a charge to where it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from apportion.allocation.statements import PIECES
+from apportion.core import focus, tables
+from apportion.core.money import from_quanta, quanta
+from apportion.core.targets import COLUMNS, DIMENSIONS
+from apportion.engine import duck
+from apportion.engine.dialect import DUCKDB, compile_sql
+from apportion.errors import NoData
+from apportion.ledger.filters import Filters, condition, require_known
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from apportion.core.period import Period
+    from apportion.engine.duck import DuckDb
+    from apportion.store import Store
+    from apportion.store.records import Part, Run, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why part of an amount is there: the rule that named the team, with its tier, and a service of the bill."""
+
+    evidence: str
+    rule_id: str
+    service: str
+    charges: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePiece:
+    """One piece of one charge and the way back to the delivered record.
+
+    `amount` is the piece, `whole_amount` the charge; the piece is the interval [low, high) of `whole`.
+    """
+
+    charge_id: str
+    file: str
+    file_sha256: str
+    row: int
+    repairs: str | None
+    start: datetime
+    service: str
+    description: str | None
+    resource_id: str | None
+    low: int
+    high: int
+    whole: int
+    owner: Mapping[str, str]
+    evidence: Mapping[str, str]
+    rules: Mapping[str, str]
+    amount: Decimal | None
+    whole_amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class AmountExplained:
+    """An amount in one currency: the reasons add up to it exactly; `pieces` are its largest, `count` all of them."""
+
+    run_id: str
+    currency: str
+    metric: str
+    amount: Decimal
+    reasons: tuple[Reason, ...]
+    pieces: tuple[ChargePiece, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeExplained:
+    """A charge as it is stored (`dimensions`, `amounts`, `tags`), where it came from, and every piece of it."""
+
+    run_id: str
+    charge_id: str
+    currency: str
+    dimensions: Mapping[str, str]
+    amounts: Mapping[str, Decimal]
+    tags: Mapping[str, str]
+    pieces: tuple[ChargePiece, ...]
+
+
+_REASONS = """
+SELECT BillingCurrency, x_TeamEvidence, x_TeamRuleId, ServiceName, CAST(SUM(x_ChargeCount) AS BIGINT), SUM({metric})
+FROM allocations
+WHERE {conditions}
+GROUP BY ALL
+ORDER BY BillingCurrency, ABS(SUM({metric})) DESC NULLS LAST, x_TeamEvidence, x_TeamRuleId, ServiceName
+"""
+
+_DESCRIBED = f"""
+SELECT p.*, a.* EXCLUDE (x_AttributeNo)
+FROM ({PIECES}) AS p
+JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
+"""
+
+_LARGEST = """
+SELECT * FROM described WHERE {conditions}
+ORDER BY ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
+LIMIT {limit}
+"""
+
+_ONE = "SELECT * FROM described WHERE x_ChargeNo = ? ORDER BY x_ShareLow"
+
+
+def explain_amount(
+    store: Store, run: Run, *, period: Period, metric: str, filters: Filters, limit: int = 10
+) -> tuple[AmountExplained, ...]:
+    """What the amount of a metric in these months consists of, one explanation per currency.
+
+    Raises `UnknownName` for a filter or a value that no piece has, `NoData` where nothing matches all of them.
+    """
+    parts = [part for part in run.parts if part.period in period]
+    if not parts:
+        raise NoData(f"Run {run.id} holds no bill of {period}.", "Name one of its months, or ingest and allocate it.")
+    with duck.session() as db:
+        db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
+        require_known(db, filters)
+        reasons = _reasons(db, metric=metric, filters=filters)
+        if not reasons:
+            raise NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")
+        pieces = [p for part in parts for p in _largest(db, store, part, metric=metric, filters=filters, limit=limit)]
+    pieces.sort(key=lambda found: (-abs(quanta(found[1].amount or Decimal(0))), found[1].charge_id, found[1].low))
+    return tuple(
+        AmountExplained(
+            run_id=run.id,
+            currency=currency,
+            metric=metric,
+            amount=from_quanta(sum(quanta(reason.amount) for reason in given)),
+            reasons=tuple(given),
+            pieces=tuple(piece for code, piece in pieces if code == currency)[:limit],
+            count=sum(reason.charges for reason in given),
+        )
+        for currency, given in reasons.items()
+    )
+
+
+def _reasons(db: DuckDb, *, metric: str, filters: Filters) -> dict[str, list[Reason]]:
+    held, values = condition(filters)
+    sql = _REASONS.format(metric=tables.quoted(metric), conditions=held)
+    found: dict[str, list[Reason]] = {}
+    for currency, evidence, rule_id, service, count, amount in db.rows(sql, values):
+        reason = Reason(evidence, rule_id, service, charges=count, amount=amount if amount is not None else Decimal(0))
+        found.setdefault(currency, []).append(reason)
+    return found
+
+
+def _largest(
+    db: DuckDb, store: Store, part: Part, *, metric: str, filters: Filters, limit: int
+) -> list[tuple[str, ChargePiece]]:
+    snapshot = _open(db, store, part)
+    held, values = condition(filters)
+    sql = _LARGEST.format(conditions=held, metric=tables.quoted(metric), limit=limit)
+    rows = db.table(sql, values).to_pylist()
+    return [(row["BillingCurrency"], _piece(row, snapshot, metric)) for row in rows]
+
+
+def _open(db: DuckDb, store: Store, part: Part) -> Snapshot:
+    snapshot = store.snapshot(part.snapshot_id)
+    db.read_parquet("charges", [store.checked(snapshot.charges)])
+    db.read_parquet("attributes", [store.checked(snapshot.attributes)])
+    db.read_parquet("shares", [store.checked(part.shares)])
+    db.run(f"CREATE OR REPLACE TEMP VIEW described AS {compile_sql(_DESCRIBED, DUCKDB)}")
+    return snapshot
+
+
+def _piece(row: Mapping[str, Any], snapshot: Snapshot, metric: str) -> ChargePiece:
+    file = next(f for f in snapshot.files if f.no == row["x_FileNo"])
+    return ChargePiece(
+        charge_id=f"{snapshot.id}:{row['x_ChargeNo']}",
+        file=file.path,
+        file_sha256=file.sha256,
+        row=row["x_RowNo"],
+        repairs=row["x_Repairs"],
+        start=row["ChargePeriodStart"],
+        service=row["ServiceName"],
+        description=row["ChargeDescription"],
+        resource_id=row["ResourceId"],
+        low=row["x_ShareLow"],
+        high=row["x_ShareHigh"],
+        whole=row["x_ShareWhole"],
+        owner={name: row[column] for name, column in COLUMNS.items()},
+        evidence={name: row[f"x_{name.capitalize()}Evidence"] for name in DIMENSIONS},
+        rules={name: row[f"x_{name.capitalize()}RuleId"] for name in DIMENSIONS},
+        amount=row[metric],
+        whole_amount=row[f"{metric}_whole"],
+    )
+
+
+def explain_charge(store: Store, run: Run, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
+    """Where a charge of the run came from and where it went; `charge_id` is `<snapshot id or its beginning>:<number>`.
+
+    Raises `NoData` where the run has no such charge.
+    """
+    snapshot_id, _, number = charge_id.rpartition(":")
+    if not snapshot_id or not number.isdecimal():
+        raise NoData(f"'{charge_id}' is not the id of a charge.", "It reads like 0123456789abcdef:17, see 'explain'.")
+    part = _part_of(run, store.snapshot(snapshot_id).id)
+    with duck.session() as db:
+        snapshot = _open(db, store, part)
+        rows = db.table(_ONE, [int(number)]).to_pylist()
+    if not rows:
+        raise NoData(f"Snapshot {snapshot.id} has no charge {number}.", f"It has charges 1 to {snapshot.rows}.")
+    first = rows[0]
+    return ChargeExplained(
+        run_id=run.id,
+        charge_id=f"{snapshot.id}:{number}",
+        currency=first["BillingCurrency"],
+        dimensions={c: str(first[c]) for c in tables.ATTRIBUTES if c != "Tags" and first.get(c) is not None},
+        amounts={name: first[f"{name}_whole"] for name in focus.METRICS if first[f"{name}_whole"] is not None},
+        tags=dict(first["Tags"] or ()),
+        pieces=tuple(_piece(row, snapshot, metric) for row in rows),
+    )
+
+
+def _part_of(run: Run, snapshot_id: str) -> Part:
+    for part in run.parts:
+        if part.snapshot_id == snapshot_id:
+            return part
+    raise NoData(f"Run {run.id} does not contain snapshot {snapshot_id}.", "Run 'apportion run', or name another run.")

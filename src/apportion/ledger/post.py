@@ -1,0 +1,132 @@
+"""Post a run: every current snapshot allocated under the rules as they are now, conserved, published whole."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from apportion import __version__
+from apportion.allocation import direct
+from apportion.core.money import from_quanta, quanta
+from apportion.core.progress import Progress, silent
+from apportion.engine import duck
+from apportion.errors import NoData
+from apportion.store.records import Part, Run, Snapshot, Totals
+from apportion.tagging.resolve import RESOLVE_VERSION, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from apportion.core.config import Config
+    from apportion.engine.select import Engine
+    from apportion.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A run and how much of it had to be calculated; `unchanged` where it was the current one already."""
+
+    run: Run
+    fresh: int
+    reused: int
+    unchanged: bool
+
+
+def post(
+    store: Store,
+    config: Config,
+    *,
+    config_text: str,
+    engine: Engine,
+    memory: str = "2GB",
+    progress: Progress = silent,
+) -> Posted:
+    """Allocate all current snapshots and make the result the current run.
+
+    The result of a snapshot depends on its id, the ownership rules and the versions of the methods only, so what was
+    calculated before is reused. Raises `NoData` where nothing was ingested, `NotConserved` where money in is not money
+    out (then nothing is published).
+    """
+    with store.writing():
+        snapshots = store.current_snapshots()
+        if not snapshots:
+            raise NoData("No bill has been ingested yet.", "Run 'apportion ingest' first.")
+        before = store.current_run()
+        parts: list[Part] = []
+        staged: dict[str, Path] = {}
+        for done, snapshot in enumerate(snapshots):
+            progress(f"allocating {snapshot.scope.source_id} {snapshot.scope.period}", done, len(snapshots))
+            part_id = _part_id(snapshot, config)
+            part = store.part(part_id)
+            if part is None:
+                part = _calculate(store, config, snapshot, part_id=part_id, engine=engine, memory=memory)
+                staged[part_id] = part.folder
+            parts.append(part)
+        progress("allocating", len(snapshots), len(snapshots))
+        run = _run(config, parts, snapshots, config_text=config_text, engine=engine.name)
+        if before is not None and before.id == run.id:
+            return Posted(before, fresh=0, reused=len(parts), unchanged=True)
+        return Posted(
+            store.publish_run(run, staged), fresh=len(staged), reused=len(parts) - len(staged), unchanged=False
+        )
+
+
+def _part_id(snapshot: Snapshot, config: Config) -> str:
+    words = (snapshot.id, config.ownership_version, RESOLVE_VERSION, direct.METHOD_VERSION)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+def _calculate(store: Store, config: Config, snapshot: Snapshot, *, part_id: str, engine: Engine, memory: str) -> Part:
+    folder = store.stage()
+    attributes = store.checked(snapshot.attributes)
+    with duck.session(memory=memory, temp=store.stage()) as db:
+        _write(resolve(db, attributes, config), folder / "shares.parquet")
+    allocations = direct.allocate(
+        engine, charges=store.checked(snapshot.charges), attributes=attributes, shares=folder / "shares.parquet"
+    )
+    totals = direct.totals(allocations)
+    direct.require_conserved(
+        snapshot.totals,
+        totals,
+        rows_before=snapshot.rows,
+        rows_after=direct.charge_count(allocations),
+        where=f"{snapshot.scope.source_id} {snapshot.scope.billing_account_id} {snapshot.scope.period}",
+    )
+    _write(allocations, folder / "allocations.parquet")
+    return Part(id=part_id, snapshot_id=snapshot.id, period=snapshot.scope.period, totals=totals, folder=folder)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
+def _run(config: Config, parts: list[Part], snapshots: tuple[Snapshot, ...], *, config_text: str, engine: str) -> Run:
+    words = [__version__, hashlib.sha256(config_text.encode()).hexdigest(), *sorted(part.id for part in parts)]
+    return Run(
+        id=hashlib.sha256("\n".join(words).encode()).hexdigest()[:16],
+        engine=engine,
+        app_version=__version__,
+        ownership_version=config.ownership_version,
+        config=config_text,
+        parts=tuple(parts),
+        totals_in=added(snapshot.totals for snapshot in snapshots),
+        totals_out=added(part.totals for part in parts),
+    )
+
+
+def added(several: Iterable[Totals]) -> dict[str, dict[str, Decimal]]:
+    """Totals added up exactly, per currency and metric; currencies are never added to each other."""
+    sums: dict[str, dict[str, int]] = {}
+    for totals in several:
+        for currency, metrics in totals.items():
+            mine = sums.setdefault(currency, {})
+            for metric, amount in metrics.items():
+                mine[metric] = mine.get(metric, 0) + quanta(amount)
+    return {c: {m: from_quanta(n) for m, n in sorted(metrics.items())} for c, metrics in sorted(sums.items())}

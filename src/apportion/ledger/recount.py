@@ -1,0 +1,159 @@
+"""The allocation counted again, on another path: pyarrow for reading, Python's whole numbers for the arithmetic.
+
+Nothing here is shared with `allocation` or `engine`: no SQL, no macro, not even the reference formula.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from apportion.core import focus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+    from pathlib import Path
+
+BATCH = 500_000
+
+Key = tuple[int, datetime, int]
+"""Attribute number, valid from, low end of the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOf:
+    """One interval of one attribute number's charges."""
+
+    valid_from: datetime
+    valid_until: datetime
+    low: int
+    high: int
+    whole: int
+
+
+@dataclass(slots=True)
+class Sums:
+    """Whole quanta per metric, None where nothing but nulls came, and the number of charges."""
+
+    charges: int = 0
+    quanta: list[int | None] = field(default_factory=lambda: [None] * len(focus.METRICS))
+
+    def add(self, place: int, amount: int | None) -> None:
+        """Add quanta of the metric at that place in `focus.METRICS`; None adds nothing."""
+        if amount is not None:
+            self.quanta[place] = (self.quanta[place] or 0) + amount
+
+    def join(self, other: Sums) -> None:
+        """Add another's sums to these."""
+        self.charges += other.charges
+        for place, amount in enumerate(other.quanta):
+            self.add(place, amount)
+
+
+def as_quanta(amount: Decimal | None) -> int | None:
+    """A stored amount as whole quanta; it has at most 18 digits after the point by its type."""
+    if amount is None:
+        return None
+    numerator, denominator = amount.as_integer_ratio()
+    return numerator * 10**18 // denominator
+
+
+def shares_of(path: Path) -> dict[int, list[ShareOf]]:
+    """The shares of each attribute number, in time and interval order."""
+    columns = ["x_AttributeNo", "x_ValidFrom", "x_ValidUntil", "x_ShareLow", "x_ShareHigh", "x_ShareWhole"]
+    found: dict[int, list[ShareOf]] = {}
+    for number, *rest in _rows(pq.read_table(path, columns=columns), columns):
+        found.setdefault(number, []).append(ShareOf(*rest))
+    for shares in found.values():
+        shares.sort(key=lambda share: (share.valid_from, share.low))
+    return found
+
+
+def gaps(shares: dict[int, list[ShareOf]]) -> list[str]:
+    """What is wrong with the tiling, in words; empty if every whole is shared out without gap or overlap, always."""
+    return [f"attribute {number}: {fault}" for number in sorted(shares) if (fault := _fault(shares[number]))]
+
+
+def _fault(shares: Sequence[ShareOf]) -> str | None:
+    at, end = 0, None
+    for share in shares:
+        if at == 0 and end is not None and share.valid_from != end:
+            return f"nobody holds the time from {end} to {share.valid_from}"
+        if share.low != at or share.high < share.low or share.high > share.whole:
+            return f"the interval [{share.low}, {share.high}) does not follow {at}"
+        at, end = share.high % share.whole, share.valid_until
+    return None if at == 0 else f"the whole ends at {at}"
+
+
+def recounted(charges: Path, shares: dict[int, list[ShareOf]]) -> tuple[dict[Key, Sums], dict[int, Sums]]:
+    """What each share should hold, and what each attribute number's charges add up to."""
+    pieces: dict[Key, Sums] = {}
+    whole: dict[int, Sums] = {}
+    divided = pa.array([n for n, held in shares.items() if len(held) > 1], pa.int32())
+    for table in _batches(charges):
+        for number, sums in _summed(table):
+            whole.setdefault(number, Sums()).join(sums)
+            if len(shares.get(number, ())) == 1:
+                only = shares[number][0]
+                pieces.setdefault((number, only.valid_from, only.low), Sums()).join(sums)
+        _divide(table.filter(pc.is_in(table["x_AttributeNo"], value_set=divided)), shares, pieces)
+    return pieces, whole
+
+
+def stored(allocations: Path) -> dict[Key, Sums]:
+    """What the stored result says each share holds."""
+    columns = ["x_AttributeNo", "x_ValidFrom", "x_ShareLow", "x_ChargeCount", *focus.METRICS]
+    return {
+        (number, start, low): Sums(count, [as_quanta(amount) for amount in amounts])
+        for number, start, low, count, *amounts in _rows(pq.read_table(allocations, columns=columns), columns)
+    }
+
+
+def currencies(attributes: Path) -> dict[int, str]:
+    """The currency of each attribute number."""
+    columns = ["x_AttributeNo", "BillingCurrency"]
+    return dict(_rows(pq.read_table(attributes, columns=columns), columns))
+
+
+def _batches(charges: Path) -> Iterator[pa.Table]:
+    with pq.ParquetFile(charges) as file:
+        columns = ["x_AttributeNo", "ChargePeriodStart", *focus.METRICS]
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+            yield pa.Table.from_batches([batch])
+
+
+def _summed(table: pa.Table) -> Iterator[tuple[int, Sums]]:
+    sums = table.group_by("x_AttributeNo").aggregate([([], "count_all"), *((m, "sum") for m in focus.METRICS)])
+    columns = ["x_AttributeNo", "count_all", *(f"{m}_sum" for m in focus.METRICS)]
+    for number, count, *amounts in _rows(sums, columns):
+        yield number, Sums(count, [as_quanta(amount) for amount in amounts])
+
+
+def _divide(table: pa.Table, shares: dict[int, list[ShareOf]], pieces: dict[Key, Sums]) -> None:
+    for number, start, *amounts in _rows(table, ["x_AttributeNo", "ChargePeriodStart", *focus.METRICS]):
+        quanta = [as_quanta(amount) for amount in amounts]
+        for share in shares[number]:
+            if share.valid_from <= start < share.valid_until:
+                sums = pieces.setdefault((number, share.valid_from, share.low), Sums())
+                sums.charges += 1
+                for place, amount in enumerate(quanta):
+                    sums.add(place, _part(amount, share))
+
+
+def _part(amount: int | None, share: ShareOf) -> int | None:
+    """Floor of the size up to each end of the interval, with the amount's sign (design §4)."""
+    if amount is None:
+        return None
+    size = abs(amount)
+    part = size * share.high // share.whole - size * share.low // share.whole
+    return -part if amount < 0 else part
+
+
+def _rows(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[column].to_pylist() for column in columns), strict=True)

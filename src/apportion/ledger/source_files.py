@@ -1,0 +1,189 @@
+"""The delivered files read once more, to see whether the bill's own cost column adds up to what is stored.
+
+Read with Python's csv and json and pyarrow, never with the engine that ingested them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from apportion.core.config import SourceConfig
+from apportion.core.money import plain
+from apportion.ledger.recount import as_quanta
+from apportion.sources import SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from apportion.core.progress import Progress
+    from apportion.store import Store
+    from apportion.store.records import Snapshot, SourceFile
+
+_DELIMITERS = ",;\t|"
+csv.field_size_limit(1 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBalance:
+    """One delivered file: `state` says in words what was found; `differs` is true only where money is not the same."""
+
+    path: str
+    sha256: str
+    state: str
+    differs: bool = False
+
+
+def file_balances(
+    store: Store, snapshots: Sequence[Snapshot], *, sources: Mapping[str, SourceConfig], progress: Progress
+) -> tuple[FileBalance, ...]:
+    """One balance per delivered file that fed the snapshots, in order of path; `sources` by id, as configured."""
+    feeding: dict[tuple[str, str], list[tuple[Snapshot, SourceFile]]] = defaultdict(list)
+    for snapshot in snapshots:
+        for file in snapshot.files:
+            feeding[file.path, file.sha256].append((snapshot, file))
+    found = []
+    for done, ((path, sha256), fed) in enumerate(sorted(feeding.items(), key=lambda item: item[0])):
+        progress("reading delivered files again", done, len(feeding))
+        found.append(_balance(store, path, sha256, fed, sources=sources))
+    return tuple(found)
+
+
+def _balance(
+    store: Store,
+    path: str,
+    sha256: str,
+    fed: list[tuple[Snapshot, SourceFile]],
+    *,
+    sources: Mapping[str, SourceConfig],
+) -> FileBalance:
+    local = Path(path)
+    if not local.is_file():
+        return FileBalance(path, sha256, "not on this machine: not read again")
+    with local.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            return FileBalance(path, sha256, "changed since it was ingested: not read again")
+    snapshot = fed[0][0]
+    source_id = snapshot.scope.source_id
+    config = sources.get(source_id) or SourceConfig(source_id, snapshot.kind, (path,))
+    control = SOCKET.load(snapshot.kind).control(tuple(_columns(local)), config)
+    if control is None:
+        return FileBalance(path, sha256, "has no single cost column that adds up to the bill")
+    said, rows = _total(_values(local, control))
+    kept, kept_rows = _stored(store, fed, control)
+    if rows != kept_rows:
+        return FileBalance(path, sha256, f"feeds other snapshots too ({rows} records, {kept_rows} of them here)")
+    if said != kept:
+        return FileBalance(path, sha256, f"differs: {control} adds up to {said}, stored is {kept}", differs=True)
+    return FileBalance(path, sha256, f"holds: {control} adds up to {plain(said)}")
+
+
+def _total(values: Iterator[Any]) -> tuple[Decimal, int]:
+    total, rows = Fraction(0), 0
+    for value in values:
+        rows += 1
+        total += _number(value)
+    return _decimal(total), rows
+
+
+def _number(value: Any) -> Fraction:  # noqa: ANN401 - whatever the file holds
+    """The value as an exact fraction, what is no number as 0: such rows are among the rejected ones on both sides."""
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
+    except InvalidOperation:
+        return Fraction(0)
+    return Fraction(number) if number.is_finite() else Fraction(0)
+
+
+def _decimal(total: Fraction) -> Decimal:
+    scaled = total * 10**18
+    return Decimal(int(scaled)).scaleb(-18) if abs(scaled) < 10**27 else _wide(int(scaled))
+
+
+def _wide(quanta: int) -> Decimal:
+    sign, digits = (1, str(-quanta)) if quanta < 0 else (0, str(quanta))
+    return Decimal((sign, tuple(int(d) for d in digits), -18))
+
+
+def _stored(store: Store, fed: list[tuple[Snapshot, SourceFile]], control: str) -> tuple[Decimal, int]:
+    quanta, rows = 0, 0
+    for snapshot, file in fed:
+        table = pq.read_table(store.checked(snapshot.charges), columns=["x_FileNo", "BilledCost"])
+        mine = table.filter(pc.equal(table["x_FileNo"], file.no))
+        quanta += as_quanta(pc.sum(mine["BilledCost"]).as_py()) or 0
+        rows += mine.num_rows
+        for value in _rejected(store, snapshot, file, control):
+            quanta += int(_number(value) * 10**18)
+            rows += 1
+    return _wide(quanta), rows
+
+
+def _rejected(store: Store, snapshot: Snapshot, file: SourceFile, control: str) -> Iterator[Any]:
+    if snapshot.rejects is None:
+        return
+    for row in pq.read_table(store.checked(snapshot.rejects)).to_pylist():
+        if row["x_FileNo"] == file.no:
+            yield _field(row["x_Raw"], control)
+
+
+def _field(raw: str | None, control: str) -> Any:  # noqa: ANN401 - whatever the file holds
+    try:
+        record = json.loads(raw or "", parse_float=Decimal)
+    except ValueError:
+        return None
+    return record.get(control) if isinstance(record, dict) else None
+
+
+def _columns(path: Path) -> list[str]:
+    if _is_parquet(path):
+        return list(pq.read_schema(path).names)
+    with _text(path) as stream:
+        first = stream.readline()
+    if first.lstrip().startswith("{"):
+        return list(json.loads(first))
+    return next(csv.reader([first], delimiter=_delimiter(first)))
+
+
+def _values(path: Path, column: str) -> Iterator[Any]:
+    if _is_parquet(path):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=[column]):
+                yield from batch.column(0).to_pylist()
+        return
+    with _text(path) as stream:
+        first = stream.readline()
+        stream.seek(0)
+        if first.lstrip().startswith("{"):
+            yield from (json.loads(line, parse_float=Decimal).get(column) for line in stream if line.strip())
+            return
+        for record in csv.DictReader(stream, delimiter=_delimiter(first)):
+            yield record.get(column)
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PAR1"
+
+
+def _text(path: Path) -> TextIO:
+    packed = path.suffix == ".gz"
+    return (
+        gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        if packed
+        else path.open(encoding="utf-8-sig", newline="")
+    )
+
+
+def _delimiter(header: str) -> str:
+    return max(_DELIMITERS, key=header.count)
