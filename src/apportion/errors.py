@@ -192,7 +192,9 @@ class WouldOverwrite(ApportionError):
     exit_code = 2
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} exists already.", "Nothing was written; give --force to replace it, or name another folder.")
+        super().__init__(
+            f"{path} exists already.", "Nothing was written; give --force to replace it, or name another folder."
+        )
 
 
 class NotRead(ApportionError):

@@ -14,8 +14,8 @@ from apportion.reports import SOCKET
 from apportion.reports.reading.opening import open_run
 
 if TYPE_CHECKING:
-    from apportion.ledger.filters import Filters
     from apportion.app.project import Project
+    from apportion.ledger.filters import Filters
     from apportion.reports.reading.contract import Answer
     from apportion.store.records import Run, StoredProblem
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from apportion.app.asking import current_run
 from apportion.core.period import Period
 from apportion.core.progress import Progress, silent
-from apportion.reports.focus_dataset import FocusExport, export_focus as write_focus
+from apportion.reports.focus_dataset import FocusExport
+from apportion.reports.focus_dataset import export_focus as write_focus
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -36,14 +36,14 @@ class Project:
 
 
 def init(folder: Path, *, force: bool = False) -> Path:
-    """Write a commented `apportion.toml` to start from; returns its path.
+    """Write a commented `apportion.toml` to start from, and an empty folder `bills`; returns the path of the file.
 
     Raises `NotStored` if there is one already, unless `force`.
     """
     target = folder / CONFIG_FILE
     if target.exists() and not force:
         raise NotStored(f"{target} exists already")
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bills").mkdir(parents=True, exist_ok=True)
     text = files("apportion.app").joinpath("starter.toml").read_text(encoding="utf-8")
     target.write_text(text, encoding="utf-8")
     return target

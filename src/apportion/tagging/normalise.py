@@ -64,7 +64,7 @@ def plain(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     trimmed = folded.strip().strip(_INVISIBLE).strip()
-    return _JOINTS.sub("-", trimmed).strip("-") if trimmed.strip("-") else trimmed
+    return _JOINTS.sub("-", trimmed).strip("-")
 
 
 def compared(text: str) -> str:

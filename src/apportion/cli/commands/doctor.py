@@ -20,7 +20,7 @@ CHECK_FAILED = 3
 @output
 @click.pass_obj
 def command(settings: Settings, form: str | None, *, as_json: bool) -> int:
-    r"""Check configuration, sources, months and what is up to date; changes nothing.
+    """Check configuration, sources, months and what is up to date; changes nothing.
 
     Exits with 3 if a check failed.
 

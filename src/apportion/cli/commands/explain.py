@@ -56,7 +56,7 @@ def command(
     limit: int,
     **given: Any,  # noqa: ANN401
 ) -> None:
-    r"""Show what an amount consists of: rules, services, and its largest billing rows with file, row and hash.
+    """Show what an amount consists of: rules, services, and its largest billing rows with file, row and hash.
 
     With 'charge ID' (as listed in the first column): where that billing row came from and who got which piece.
 

@@ -44,7 +44,7 @@ def focus(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Write a complete FOCUS Cost and Usage dataset: split charges are replaced by their pieces, exact in every metric.
+    """Write a complete FOCUS Cost and Usage dataset: split charges are replaced by their pieces, exact in every metric.
 
     \b
     Examples:

@@ -36,7 +36,7 @@ COLUMNS = (
 @output
 @click.pass_obj
 def command(settings: Settings, source: str | None, paths: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
-    r"""Bring in the bills of SOURCE (its id in apportion.toml), or of all sources; PATHS replace its configured ones.
+    """Bring in the bills of SOURCE (its id in apportion.toml), or of all sources; PATHS replace its configured ones.
 
     A month that was delivered again in another form gets a new snapshot; unchanged files cost nothing. What was put
     right or kept out is listed by 'apportion problems'.

@@ -13,7 +13,7 @@ from apportion import app
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
 @click.option("--force", is_flag=True, help="Replace an apportion.toml that is there.")
 def command(folder: Path, *, force: bool) -> None:
-    r"""Create FOLDER with a commented apportion.toml to start from.
+    """Create FOLDER with a commented apportion.toml to start from.
 
     \b
     Example:
@@ -21,4 +21,4 @@ def command(folder: Path, *, force: bool) -> None:
     """
     written = app.init(folder, force=force)
     click.echo(f"Wrote {written}")
-    click.echo("Next: put a bill into the folder named under [[sources]], then: apportion ingest && apportion run")
+    click.echo(f"Next: put a FOCUS bill into {written.parent / 'bills'}, then: apportion ingest && apportion run")

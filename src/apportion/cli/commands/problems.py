@@ -42,7 +42,7 @@ COLUMNS = (
 def command(
     settings: Settings, period: str | None, source: str | None, severity: str | None, form: str | None, *, as_json: bool
 ) -> None:
-    r"""List what was put right, doubtful or kept out of the money, with file and rows.
+    """List what was put right, doubtful or kept out of the money, with file and rows.
 
     Rows are counted as a spreadsheet shows them: the header is row 1. CSV and JSON say more: what is wrong, and what
     to do.

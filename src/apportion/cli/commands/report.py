@@ -30,7 +30,7 @@ KINDS = {"trend": Kind.CHANGE}
 @options.output
 @click.pass_obj
 def command(settings: Settings, by: str, period: str | None, metric: str, trend_months: int, **given: Any) -> None:  # noqa: ANN401
-    r"""Show cost of a month (the last one by default) or of a range, with change and trend.
+    """Show cost of a month (the last one by default) or of a range, with change and trend.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @output
 @click.pass_obj
 def command(settings: Settings, engine: str, engine_url: str | None, form: str | None, *, as_json: bool) -> None:
-    r"""Allocate every ingested charge to its owners under the rules as they are now.
+    """Allocate every ingested charge to its owners under the rules as they are now.
 
     Months and rules that did not change are reused. Money in equals money out, to the last digit and for every
     metric, or nothing is published.

@@ -34,7 +34,7 @@ COLUMNS = (
 @output
 @click.pass_obj
 def command(settings: Settings, certificate: Path | None, form: str | None, *, files: bool, as_json: bool) -> int:
-    r"""Count the current run again from the stored snapshots, with other code than allocated it.
+    """Count the current run again from the stored snapshots, with other code than allocated it.
 
     Every share, every sum per source, account, month, currency and metric, and the SHA-256 of every stored file is
     checked. Exits with 3 if anything differs.

@@ -1,0 +1,72 @@
+"""A run opened for a question: one view over the allocations of the months that are needed, and no others."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from apportion.core import focus
+from apportion.engine import duck
+from apportion.errors import NoData, UnknownName
+from apportion.ledger.filters import require_known
+from apportion.reports.reading.contract import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from apportion.core.period import Month, Period
+    from apportion.ledger.filters import Filters
+    from apportion.store import Store
+    from apportion.store.records import Run
+
+
+@contextmanager
+def open_run(  # noqa: PLR0913 - a question has that many parts
+    store: Store,
+    run: Run,
+    period: Period,
+    *,
+    metric: str = "BilledCost",
+    filters: Filters | None = None,
+    trend_months: int = 6,
+    currency: str = "",
+    memory: str = "2GB",
+    temp: Path | None = None,
+) -> Iterator[Asked]:
+    """The run with the months that a question about `period` needs; every file's SHA-256 is checked before it is read.
+
+    Raises `NoData` where the run holds no bill of the period, `UnknownName` for a metric that is no cost and for a
+    filter or a value that the opened months do not have, `DamagedFile` for a file that is not the stored one.
+    """
+    if metric not in focus.COSTS:
+        raise UnknownName("cost metric", metric, focus.COSTS)
+    months = needed(period, trend_months=trend_months)
+    require_held(run, period)
+    paths = [part.allocations for part in run.parts if part.period in months]
+    with duck.session(memory=memory, temp=temp) as db:
+        db.read_parquet("allocations", [store.checked(path) for path in paths])
+        chosen = dict(filters or {})
+        require_known(db, chosen)
+        yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency)
+
+
+def needed(period: Period, *, trend_months: int) -> tuple[Month, ...]:
+    """The months that are read: the period, as many before it for the change, and those the trend looks at."""
+    before = period.first.plus(-len(list(period)))
+    first = min(before, period.last.plus(1 - trend_months))
+    months = [first]
+    while months[-1] < period.last:
+        months.append(months[-1].plus(1))
+    return tuple(months)
+
+
+def require_held(run: Run, period: Period) -> None:
+    """Raise `NoData` unless the run holds a bill of at least one month of the period."""
+    held = sorted({part.period for part in run.parts})
+    if any(month in period for month in held):
+        return
+    span = f"It holds {held[0]} to {held[-1]}." if held else "It holds no bill at all."
+    raise NoData(
+        f"Run {run.id} holds no bill of {period}.", f"{span} Name one of its months, or ingest and allocate it."
+    )

@@ -1,0 +1,51 @@
+"""What has to be said under a table, so that no figure looks more complete than it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apportion.core.tables import quoted
+from apportion.ledger.filters import condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from apportion.core.period import Month
+    from apportion.reports.reading.contract import Asked
+
+MISSING_METRIC = """
+SELECT BillingCurrency, SUM(x_ChargeCount) FILTER (WHERE {metric} IS NULL) AS missing, SUM(x_ChargeCount) AS pieces
+FROM allocations
+WHERE {chosen} AND date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
+GROUP BY BillingCurrency
+HAVING missing > 0
+ORDER BY BillingCurrency
+"""
+
+BILLS = """
+SELECT DISTINCT BillingAccountId, date_trunc('month', BillingPeriodStart) AS month
+FROM allocations
+ORDER BY BillingAccountId NULLS FIRST, month
+"""
+
+
+def missing_metric(asked: Asked) -> Iterator[str]:
+    """A sentence per currency in which charges of the period do not say the metric: they are not counted as 0."""
+    chosen, values = condition(asked.filters)
+    sql = MISSING_METRIC.format(metric=quoted(asked.metric), chosen=chosen)
+    bounds = {"first": asked.period.first.start, "last": asked.period.last.start}
+    for currency, missing, pieces in asked.db.rows(sql, {**values, **bounds}):
+        seen = f"{asked.metric} is missing on at least {missing} of {pieces} pieces in {currency}"
+        yield f"{seen}; they are not in the sums."
+
+
+def missing_bills(asked: Asked, window: tuple[Month, ...]) -> Iterator[str]:
+    """A sentence per billing account that has a bill in some months of the window and not in others that are there."""
+    billed: dict[str | None, set[Month]] = {}
+    for account, moment in asked.db.rows(BILLS):
+        billed.setdefault(account, set()).update(month for month in window if month.start == moment)
+    there = set().union(*billed.values())
+    for account, months in billed.items():
+        if months and months != there:
+            absent = ", ".join(str(month) for month in sorted(there - months))
+            yield f"Account {account} has no bill for {absent} in this run: sums and changes leave it out there."

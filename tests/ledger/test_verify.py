@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from tests.allocation.bills import bills, write
+
+from apportion import app
+from apportion.allocation import direct
+from apportion.engine import duck
+from apportion.errors import DamagedFile
+from apportion.ledger import recount, verify
+
+
+def test_a_right_result_is_certified(allocated):
+    found = app.verify(allocated, files=True)
+    assert found.passed
+    assert found.charges == 8
+    billed = {(b.period, b.came) for b in found.balances if b.metric == "BilledCost"}
+    assert billed == {("2026-09", Decimal("100.00")), ("2026-10", Decimal("122.51"))}
+    assert [file.state for file in found.files] == [
+        "holds: BilledCost adds up to 100",
+        "holds: BilledCost adds up to 122.51",
+    ]
+
+
+def test_the_certificate_is_the_same_text_twice_and_names_every_file(allocated):
+    first, second = app.verify(allocated), app.verify(allocated)
+    assert (first.text, first.sha256) == (second.text, second.sha256)
+    for snapshot in allocated.store.current_snapshots():
+        for file in snapshot.stored:
+            assert f"file {snapshot.id}/{file.name} sha256 {file.sha256}" in first.text
+
+
+def test_a_changed_stored_file_is_refused(allocated):
+    path = allocated.store.current_snapshots()[0].charges
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile, match="is not the file that was stored"):
+        app.verify(allocated)
+
+
+class Tampered:
+    """A store whose allocations were changed by somebody who also mended the hashes."""
+
+    def __init__(self, store, change, folder):
+        self.store, self.change, self.folder = store, change, folder
+
+    def snapshot(self, snapshot_id):
+        return self.store.snapshot(snapshot_id)
+
+    def checked(self, path):
+        if path.name != "allocations.parquet":
+            return self.store.checked(path)
+        target = self.folder / f"{path.parent.name}.parquet"
+        pq.write_table(self.change(pq.read_table(path)), target)
+        return target
+
+
+def with_amounts(table: pa.Table, amounts: list[Decimal]) -> pa.Table:
+    place = table.column_names.index("BilledCost")
+    return table.set_column(place, "BilledCost", pa.array(amounts, pa.decimal128(38, 18)))
+
+
+def one_quantum_more(table: pa.Table) -> pa.Table:
+    first, *others = table["BilledCost"].to_pylist()
+    return with_amounts(table, [first + Decimal("1e-18"), *others])
+
+
+def moved_between_owners(table: pa.Table) -> pa.Table:
+    first, second, *others = table["BilledCost"].to_pylist()
+    return with_amounts(table, [second, first, *others])
+
+
+def one_share_lost(table: pa.Table) -> pa.Table:
+    return table.slice(1)
+
+
+@pytest.mark.parametrize("change", [one_quantum_more, moved_between_owners, one_share_lost])
+def test_a_wrong_result_is_found_even_with_right_hashes(allocated, tmp_path, change):
+    run = allocated.store.current_run()
+    (october,) = [part for part in run.parts if str(part.period) == "2026-10"]
+    found = verify.verify(Tampered(allocated.store, change, tmp_path), replace(run, parts=(october,)))
+    assert not found.passed
+    assert any("the stored sums are not the recounted ones" in fault for fault in found.faults)
+
+
+def test_a_bill_that_changed_since_is_not_read_as_if_it_were_the_same(allocated):
+    (allocated.folder / "bills" / "2026-10.csv").write_text("other")
+    (allocated.folder / "bills" / "2026-09.csv").unlink()
+    assert [file.state for file in app.verify(allocated, files=True).files] == [
+        "not on this machine: not read again",
+        "changed since it was ingested: not read again",
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(bills())
+def test_the_recount_equals_the_allocation_for_any_bill(tmp_path_factory, bill):
+    paths = write(bill, tmp_path_factory.mktemp("bill"))
+    with duck.session() as db:
+        table = direct.allocate(db, **paths)
+    path = paths["charges"].parent / "allocations.parquet"
+    pq.write_table(table, path)
+    shares = recount.shares_of(paths["shares"])
+    pieces, whole = recount.recounted(paths["charges"], shares)
+    assert recount.stored(path) == pieces
+    assert sum(sums.charges for sums in whole.values()) == len(bill.charges)
+    assert recount.gaps(shares) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        ([0, 60], [60, 90], "the whole ends at 90"),
+        ([0, 50], [60, 100], "the interval [50, 100) does not follow 60"),
+        ([10, 60], [60, 100], "the interval [10, 60) does not follow 0"),
+    ],
+)
+def test_shares_that_do_not_tile_are_found(low, high, said):
+    first, last = datetime(1, 1, 1), datetime(9999, 12, 31)
+    shares = {7: [recount.ShareOf(first, last, a, b, 100) for a, b in zip(low, high, strict=True)]}
+    (found,) = recount.gaps(shares)
+    assert found == f"attribute 7: {said}"
