@@ -159,6 +159,16 @@ class EngineFailed(ApportionError):
         super().__init__(what, fix)
 
 
+class BadWeights(ApportionError):
+    """An allocation method that gave weights no whole can be divided by."""
+
+    def __init__(self, rule: str, method: str, weights: list[int]) -> None:
+        super().__init__(
+            f"The method '{method}' gave rule '{rule}' the weights {weights}.",
+            "It must give each receiver a whole number, none negative, not all 0, together at most 10^15.",
+        )
+
+
 class Busy(ApportionError):
     """Another process is writing to this project."""
 

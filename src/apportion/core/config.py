@@ -94,7 +94,7 @@ class Rule:
     """A virtual-tag rule: where `when` holds and the charge starts in [valid_from, valid_until), the shares own it.
 
     One share = a plain assignment. For each dimension the first rule (in file order) that sets it decides, and only
-    where the resource's own tags say nothing about it, unless `override` is set.
+    where the resource's own tags say nothing about it, unless `override` is set. `method` weighs the shares.
     """
 
     id: str
@@ -103,6 +103,7 @@ class Rule:
     valid_from: date | None = None
     valid_until: date | None = None
     override: bool = False
+    method: str = "fixed"
     version: str = ""
 
 

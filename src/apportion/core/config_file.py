@@ -61,6 +61,7 @@ FIELDS = (
 """What a rule's `when` can ask of a charge; `<field>_matches` asks for an RE2 pattern in it."""
 
 _MATCHES = "_matches"
+_FIXED = "fixed"
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -220,8 +221,8 @@ def _rule(source: _Source, place: int, form: RuleForm) -> Rule:
         what = f"{form.valid_until} is not after valid_from {form.valid_from}."
         raise source.fault((*path, "valid_until"), what, "The rule holds up to, not including, valid_until.")
     condition = _condition(source, (*path, "when"), form.when)
-    shares = (RuleShare(1, _plain(form.set)),) if form.set else _shares(source, path, form.split or [])
-    content = [form.id, repr(condition), repr(shares), form.valid_from, form.valid_until, form.override]
+    shares = (RuleShare(1, _plain(form.set)),) if form.set else _shares(source, path, form)
+    content = [form.id, repr(condition), repr(shares), form.valid_from, form.valid_until, form.override, form.method]
     return Rule(
         form.id,
         condition,
@@ -229,12 +230,17 @@ def _rule(source: _Source, place: int, form: RuleForm) -> Rule:
         form.valid_from,
         form.valid_until,
         override=form.override,
+        method=form.method,
         version=version_of(content),
     )
 
 
-def _shares(source: _Source, path: Path, forms: Sequence[ShareForm]) -> tuple[RuleShare, ...]:
-    weights = [Decimal(form.weight) for form in forms]
+def _shares(source: _Source, path: Path, rule: RuleForm) -> tuple[RuleShare, ...]:
+    forms = rule.split or []
+    if rule.method == _FIXED and any(form.weight is None for form in forms):
+        fix = 'Give each receiver a weight, or the rule a method such as "even".'
+        raise source.fault((*path, "split"), "a receiver has no weight.", fix)
+    weights = [Decimal(1 if form.weight is None else form.weight) for form in forms]
     if not all(weights):
         raise source.fault((*path, "split"), "a weight is 0.", "Leave that receiver out.")
     if not all(_owner(form) for form in forms):

@@ -67,9 +67,9 @@ class TagsForm(Strict):
 
 
 class ShareForm(Strict):
-    """One entry of a rule's `split`; the weight is a whole number, or a decimal as text."""
+    """One entry of a rule's `split`; the weight is a whole number, or a decimal as text, and for method `fixed` only."""
 
-    weight: Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$")]
+    weight: Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$")] | None = None
     team: str | None = None
     project: str | None = None
     model: str | None = None
@@ -84,6 +84,7 @@ class RuleForm(Strict):
     valid_from: date | None = None
     valid_until: date | None = None
     override: bool = False
+    method: str = "fixed"
     set: Owner | None = None
     split: Annotated[list[ShareForm], Field(min_length=1)] | None = None
 

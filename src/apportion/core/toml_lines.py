@@ -17,9 +17,9 @@ _KEY = re.compile(rf"^\s*(?P<key>{_BARE_OR_QUOTED}(?:\s*\.\s*{_BARE_OR_QUOTED})*
 def line_of(text: str, path: Path) -> int | None:
     r"""The line, from 1, of the deepest key of the path that stands at the start of a line; None if nothing does.
 
-    >>> line_of('[project]\\nname = "a"\\n[[rules]]\\nid = "x"\\n', ("rules", 0, "id"))
+    >>> line_of('[project]\nname = "a"\n[[rules]]\nid = "x"\n', ("rules", 0, "id"))
     4
-    >>> line_of('[project]\\nname = "a"\\n', ("project", "colour"))
+    >>> line_of('[project]\nname = "a"\n', ("project", "colour"))
     1
     """
     places = _places(text)

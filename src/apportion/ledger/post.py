@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from apportion import __version__
 from apportion.allocation import direct
+from apportion.allocation.weighing import weighed
 from apportion.core.money import from_quanta, quanta
 from apportion.core.progress import Progress, silent
 from apportion.engine import duck
@@ -54,6 +55,7 @@ def post(
     calculated before is reused. Raises `NoData` where nothing was ingested, `NotConserved` where money in is not money
     out (then nothing is published).
     """
+    config = weighed(config)
     with store.writing():
         snapshots = store.current_snapshots()
         if not snapshots:

@@ -1,0 +1,96 @@
+"""Write the reference pages from the code: `python docs/write_reference.py`. A test holds them up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from apportion.cli.main import GROUPS, cli
+from apportion.core import focus, tables
+from apportion.core.config_file import DEFAULT_KEYS, FIELDS
+from apportion.reports import SOCKET as REPORTS
+from apportion.sources import SOCKET as SOURCES
+
+FOLDER = Path(__file__).parent / "reference"
+
+
+def commands() -> str:
+    """Every command with its help."""
+    lines = ["# Commands", "", "Every option can be set in the environment too: `apportion report --by` is"]
+    lines += ["`APPORTION_REPORT_BY`.", "", "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.", ""]
+    parent = click.Context(cli, info_name="apportion")
+    for title, names in GROUPS.items():
+        lines += [f"## {title}", ""]
+        for name in names:
+            command = cli.get_command(parent, name)
+            assert command is not None, name  # noqa: S101 - the table and the modules belong together
+            lines += _help(command, click.Context(command, info_name=name, parent=parent), depth=3)
+    return "\n".join(lines)
+
+
+def _help(command: click.Command, context: click.Context, *, depth: int) -> Iterator[str]:
+    context.max_content_width = context.terminal_width = 100
+    yield from (f"{'#' * depth} {context.command_path}", "", "```text", command.get_help(context).rstrip(), "```", "")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _help(child, click.Context(child, info_name=name, parent=context), depth=depth + 1)
+
+
+def stored_tables() -> str:
+    """Every Parquet table, column by column."""
+    lines = ["# Tables", "", "Times are UTC. Amounts are `DECIMAL(38,18)`. Names without `x_` are FOCUS columns.", ""]
+    named = {
+        "charges": tables.CHARGES,
+        "attributes": tables.ATTRIBUTES,
+        "rejects": tables.REJECTS,
+        "shares": tables.SHARES,
+        "allocations": tables.ALLOCATIONS,
+    }
+    for name, columns in named.items():
+        lines += [f"## {name}", "", "| column | type |", "|---|---|"]
+        lines += [f"| {column} | {kind} |" for column, kind in columns.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def plug_ins() -> str:
+    """Every source and report by name."""
+    lines = ["# Sources and reports", "", "A plug-in is one file that holds one value.", "", "## Sources", ""]
+    lines += ["| kind | reads |", "|---|---|"]
+    lines += [f"| {name} | {SOURCES.load(name).title} |" for name in SOURCES.names()]
+    lines += ["", "## Reports", "", "| file | answers |", "|---|---|"]
+    lines += [f"| {name} | {REPORTS.load(name).title} |" for name in REPORTS.names()]
+    return "\n".join([*lines, ""])
+
+
+def vocabulary() -> str:
+    """What a configuration can name: rule fields, default tag keys, metrics."""
+    lines = ["# Words of the configuration", "", "## Fields of a rule's `when`", ""]
+    lines += [f"- `{field}`, `{field}_matches`" for field in FIELDS]
+    lines += ["- `tags`, `tags_match`", "", "## Tag keys where `[tags.keys]` names none", ""]
+    lines += [f"- {dimension}: {', '.join(f'`{key}`' for key in keys)}" for dimension, keys in DEFAULT_KEYS.items()]
+    lines += ["", "## Metrics", "", *(f"- {metric}" for metric in focus.METRICS), ""]
+    return "\n".join(lines)
+
+
+PAGES = {
+    "commands.md": commands,
+    "tables.md": stored_tables,
+    "plug-ins.md": plug_ins,
+    "configuration-words.md": vocabulary,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

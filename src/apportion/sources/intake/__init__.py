@@ -1,0 +1,1 @@
+"""From delivered files to immutable snapshots: what all sources share."""

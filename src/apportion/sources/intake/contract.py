@@ -1,0 +1,87 @@
+"""What a source of bills has to say: which files are current, and what their columns mean. It never reads money itself.
+
+The intake reads every column of a delivered file as text: CSV as it stands, Parquet scalars as their shortest exact
+text, times as `YYYY-MM-DD HH:MM:SS`, nested values (MAP, STRUCT, LIST) as JSON. A mapping then gives, for each FOCUS
+column, a DuckDB SQL expression over those text columns. The intake turns the resulting text into numbers, times, enums
+and tags, and records what it had to put right, so a mapping only renames, chooses and repairs what its provider does
+differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from apportion.core.problems import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from apportion.core.config import SourceConfig
+    from apportion.sources.intake.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A deviation that a mapping puts right: for each row where `when` holds, `code` is recorded on the charge.
+
+    `when` is a SQL boolean over the raw columns. The mapping's expressions do the repairing.
+    """
+
+    code: str
+    column: str
+    when: str
+    what: str
+    fix: str
+    severity: Severity = Severity.REPAIRED
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """FOCUS column (or `x_ResourceGroup`) -> SQL expression giving text. A column that is not named is null.
+
+    `form` names what was recognised ("FOCUS 1.0", "CUR 2.0"). `used` are the raw columns whose content is carried by
+    the expressions; all other raw columns are kept verbatim beside the charge. `row_filter`, if given, is a SQL
+    boolean: rows where it is false are no charges (manifest footers, split rows that repeat another row's money) and
+    are counted in a problem with the code `filtered_as`, never dropped unseen.
+    """
+
+    form: str
+    expressions: Mapping[str, str]
+    used: frozenset[str]
+    repairs: tuple[Repair, ...] = ()
+    row_filter: str | None = None
+    filtered_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The current files of a source, in a stable order, and those left out with the reason in words."""
+
+    files: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BillSource:
+    """A source of bills.
+
+    `recognises` says whether a file with these raw column names is of this kind (a file that came to another kind is
+    told where it belongs).
+    `find` lists the current files of one place (a folder, file, glob or object-store URL).
+    `mapping` gives the mapping for the raw columns of one file; raises `UnknownShape` where money cannot be read.
+    `control` is the raw column whose plain sum must equal BilledCost (checked by `verify`), None where there is none.
+    """
+
+    name: str
+    title: str
+    recognises: Callable[[frozenset[str]], bool]
+    find: Callable[[Place, SourceConfig], Delivery]
+    mapping: Callable[[tuple[str, ...], SourceConfig], ColumnMapping]
+    control: Callable[[tuple[str, ...], SourceConfig], str | None] = field(default=lambda _columns, _config: None)
+    csv_null: tuple[str, ...] = ("",)
+    """CSV fields that mean null when unquoted or quoted alike."""
+    date_order: str = ""
+    """How dates with slashes are read where the options say nothing: `mdy`, `dmy`, or empty for not at all."""
+    version: str = "1"
+    """Raised when the mapping changes: the same delivery then makes a new snapshot."""
