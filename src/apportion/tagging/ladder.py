@@ -3,8 +3,8 @@
 The rungs, first answer wins, each dimension on its own:
 
 1. rules with `override`, in file order (T3);
-2. the provider's own split: the tags of the workload it measured, `AllocatedTags` (T2). Before the tags of the resource,
-   because those are the tags of the node the workload ran on;
+2. the provider's own split: the tags of the workload it measured, `AllocatedTags` (T2). Before the tags of the
+   resource, because those are the tags of the node the workload ran on;
 3. the resource's own tags (T1);
 4. the owner of the model, as soon as the model is known, with the tier the model has;
 5. the other rules, in file order (T3);
@@ -22,12 +22,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
 
 from apportion.core.config import Config, Owner, Rule, version_of
 from apportion.core.money import MAX_WHOLE
 from apportion.core.targets import DIMENSIONS, UNALLOCATED, Evidence
 from apportion.errors import ConfigError
-from apportion.tagging.normalise import Vocabulary
+
+if TYPE_CHECKING:
+    from apportion.tagging.normalise import Vocabulary
 
 BEGINNING = datetime(1, 1, 1)
 END = datetime(9999, 12, 31)
@@ -52,9 +55,10 @@ State = Mapping[str, Answer]
 class Profile:
     """What decides between rungs: attributes with equal profiles climb the ladder alike.
 
-    `tagged` and `split` are the dimensions in which the tags of the resource or of the provider's split say something;
-    `tag_model` and `split_model` the models they name, if the hierarchy knows them ("" else); `rules` the places of the
-    rules whose condition holds; the rest the entries of the maps that apply ("" for none).
+    `divided` says whether the charge is a piece already: `ours` of an export of Apportion, `theirs` of its provider, or
+    "" for neither. `tagged` and `split` are the dimensions in which the tags of the resource or of the provider's split
+    say something; `tag_model` and `split_model` the models they name, if the hierarchy knows them ("" else); `rules`
+    the places of the rules whose condition holds; the rest the entries of the maps that apply ("" for none).
     """
 
     tagged: frozenset[str] = frozenset()
@@ -65,6 +69,7 @@ class Profile:
     resource_group: str = ""
     sub_account: str = ""
     billing_account: str = ""
+    divided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,10 @@ class Ladder:
         return tuple(_joined(list(alike)) for _, alike in groupby(segments, key=lambda segment: segment.pieces))
 
     def _pieces(self, profile: Profile, rungs: Sequence[_Rung]) -> tuple[Piece, ...]:
+        if profile.divided == "ours":
+            return tuple(_tiled((_Share(1, _split(profile)),)))
+        if profile.divided:
+            rungs = [rung for rung in rungs if len(rung.shares) == 1]
         shares: tuple[_Share, ...] = (_Share(1, {}),)
         for rung in rungs:
             shares = _ruled(shares, rung) if rung.override else shares
@@ -153,9 +162,8 @@ class Ladder:
         return tuple(_tiled(shares))
 
     def _tagged(self, share: _Share, profile: Profile) -> _Share:
-        split = {d: Answer("", Evidence.METERED, "provider-split", "split") for d in profile.split}
         tags = {d: Answer("", Evidence.DIRECT, self.tag_rules[d], "tag") for d in profile.tagged}
-        return self._modelled(_added(_added(share, split), tags), profile)
+        return self._modelled(_added(_added(share, _split(profile)), tags), profile)
 
     def _modelled(self, share: _Share, profile: Profile) -> _Share:
         """The share with the owner of its model, where the model is known and has one."""
@@ -171,6 +179,11 @@ class Ladder:
         yield self.resource_groups.get(profile.resource_group, {})
         yield self.accounts.get(profile.sub_account, {})
         yield self.accounts.get(profile.billing_account, {})
+
+
+def _split(profile: Profile) -> State:
+    """What the tags of the piece say; a piece of our own export is nobody's in the dimensions they leave out."""
+    return {d: Answer("", Evidence.METERED, "provider-split", "split") for d in profile.split}
 
 
 def _added(share: _Share, answers: State) -> _Share:
@@ -242,9 +255,10 @@ def _moment(day: date | None, otherwise: datetime) -> datetime:
 
 def profiles_of(rows: Iterable[tuple[str, ...]]) -> Iterator[Profile]:
     """Profiles from rows as `resolve` groups them: dimension masks, models, rule places as `1,7`, map entries."""
-    for tagged, split, tag_model, split_model, rules, group, sub, billing in rows:
+    for tagged, split, tag_model, split_model, rules, group, sub, billing, divided in rows:
         places = tuple(int(place) for place in rules.split(",")) if rules else ()
-        yield Profile(_dimensions(tagged), _dimensions(split), tag_model, split_model, places, group, sub, billing)
+        tiers = (_dimensions(tagged), _dimensions(split))
+        yield Profile(*tiers, tag_model, split_model, places, group, sub, billing, divided)
 
 
 def _dimensions(mask: str) -> frozenset[str]:

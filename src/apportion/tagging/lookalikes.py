@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, RUF002 - letters that look alike are what this file is about
 """Letters of other scripts that look like Latin ones: they make two names look the same on paper.
 
 They are never merged by themselves, only listed (`variants`, `policy`): a look-alike may be a slip or a trick.
@@ -8,32 +9,32 @@ from __future__ import annotations
 import unicodedata
 
 _LATIN = {
-    "a": "аαɑ",  # noqa: RUF001 - the look-alikes are the point
+    "a": "аαɑ",
     "b": "ьЬβƄ",
-    "c": "сϲⅽ",  # noqa: RUF001
-    "d": "ԁⅾ",  # noqa: RUF001
-    "e": "еҽєε℮",  # noqa: RUF001
+    "c": "сϲⅽ",
+    "d": "ԁⅾ",
+    "e": "еҽєε℮",
     "f": "ϝƒ",
-    "g": "ɡցƍ",  # noqa: RUF001
+    "g": "ɡցƍ",
     "h": "һհн",
-    "i": "іιıⅰӏ",  # noqa: RUF001
-    "j": "јϳ",  # noqa: RUF001
+    "i": "іιıⅰӏ",
+    "j": "јϳ",
     "k": "кκ",
-    "l": "ⅼןІ|",  # noqa: RUF001
+    "l": "ⅼןІ|",
     "m": "мⅿ",
     "n": "ոռпη",
-    "o": "оοσօ০०٥",  # noqa: RUF001
-    "p": "рρ",  # noqa: RUF001
-    "q": "ԛզ",  # noqa: RUF001
-    "r": "гᴦ",  # noqa: RUF001
-    "s": "ѕꜱ",  # noqa: RUF001
+    "o": "оοσօ০०٥",
+    "p": "рρ",
+    "q": "ԛզ",
+    "r": "гᴦ",
+    "s": "ѕꜱ",
     "t": "тτ",
     "u": "υսц",
-    "v": "ѵνⅴ",  # noqa: RUF001
+    "v": "ѵνⅴ",
     "w": "ԝѡω",
     "x": "хχⅹ×",
-    "y": "уүγ",  # noqa: RUF001
-    "z": "ᴢ",  # noqa: RUF001
+    "y": "уүγ",
+    "z": "ᴢ",
 }
 _TABLE = {ord(odd): latin for latin, odds in _LATIN.items() for odd in odds.casefold() + odds}
 _ASCII = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l"})
@@ -45,7 +46,8 @@ def skeleton(text: str) -> str:
     >>> skeleton("sеarch") == skeleton("search"), skeleton("search") == skeleton("serach")
     (True, False)
     """
-    letters = unicodedata.normalize("NFKD", text).casefold()
+    # Before folding too: NFKD makes a sigma of the lunate sigma, which looks like a c.
+    letters = unicodedata.normalize("NFKD", text.translate(_TABLE)).casefold()
     seen = (c for c in letters if unicodedata.category(c) not in {"Cf", "Mn", "Me"})
     shape = "".join(seen).translate(_TABLE).translate(_ASCII)
     return shape.replace("rn", "m").replace("vv", "w")

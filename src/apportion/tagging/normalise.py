@@ -47,8 +47,12 @@ SYSTEM_KEYS = (
 """Keys a provider or tool writes by itself (glob patterns, lower case): no owner's work."""
 
 MISSING = frozenset(
-    ["-", "?", "null", "none", "nil", "n-a", "na", "nan", "unknown", "unk", "undefined", "unset", "not-set", "tbd", "todo", "tba", "true", "unallocated", "unassigned", "idle"]
-) | {"", "n/a", "(none)", "<none>", "(not-set)", "#n/a"}
+    {
+        *("", "?", "null", "none", "nil", "n-a", "n/a", "#n/a", "na", "nan", "(none)", "<none>"),
+        *("unknown", "unk", "undefined", "unset", "not-set", "(not-set)", "tbd", "tba", "todo", "true"),
+        *("unallocated", "unassigned", "idle"),
+    }
+)
 """Values, in plain form, that say nothing. `true` is how FOCUS delivers a tag without a value."""
 
 _INVISIBLE = "\ufeff\u200b\u2060\u200c\u200d\u00ad"
@@ -151,6 +155,10 @@ class Names:
         return None if found is None or plain(found) in MISSING else found
 
 
+OWN_PREFIX = "apportion/"
+"""What the tag keys of our own exports begin with; the name of the dimension follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What keys and values mean under one configuration; made once per run."""
@@ -174,7 +182,8 @@ class Vocabulary:
 
     def answers(self, key: str) -> tuple[tuple[str, int], ...]:
         """The (dimension, preference) pairs a raw tag key answers for; empty for a key of no dimension."""
-        return self.keys.get(key_form(key), ())
+        own = key.removeprefix(OWN_PREFIX)
+        return ((own, -1),) if key.startswith(OWN_PREFIX) and own in DIMENSIONS else self.keys.get(key_form(key), ())
 
     def spelled(self, dimension: str, value: str) -> str | None:
         """The one spelling of a raw value in a dimension, or None where it says nothing."""
@@ -197,7 +206,7 @@ class Vocabulary:
 
     def oddness(self, dimension: str, preference: int, raw: str) -> int:
         """0 where a raw key is spelled just as configured, else 1."""
-        return int(raw != self.tags.keys[dimension][preference])
+        return int(preference >= 0 and raw != self.tags.keys[dimension][preference])
 
     def version(self, dimension: str) -> str:
         """The version of what turns tags into the dimension's values: keys, value map, allowed values."""

@@ -80,7 +80,7 @@ def answer_tags(db: DuckDb, vocabulary: Vocabulary) -> None:
 
 def asked_values(db: DuckDb, forms: frozenset[str]) -> list[tuple[str, str]]:
     """The distinct (raw key, raw value) pairs of the resources' own tags whose key has one of these forms, sorted."""
-    keys = [key for (key,) in db.rows(_KEYS) if key_form(key) in forms]
+    keys = [key for (key,) in db.rows(_KEYS) if key_form(key) in forms] if forms else []
     return [(key, value) for key, value in db.rows(_ASKED, {"keys": keys})] if keys else []
 
 

@@ -38,6 +38,7 @@ PROFILE = (
     "resource_group",
     "sub_account",
     "billing_account",
+    "divided",
 )
 """The columns that make a profile, as text without nulls, in the order `profiles_of` reads them."""
 
@@ -63,7 +64,9 @@ SELECT a.x_AttributeNo,
        {{rules}} AS rules,
        coalesce(g.name, '') AS resource_group,
        coalesce(s.name, '') AS sub_account,
-       coalesce(b.name, '') AS billing_account
+       coalesce(b.name, '') AS billing_account,
+       CASE WHEN a.AllocatedMethodId LIKE 'apportion/%' THEN 'ours'
+            WHEN a.AllocatedMethodId IS NOT NULL THEN 'theirs' ELSE '' END AS divided
 FROM asked AS a
 LEFT JOIN tag_answers AS t ON t.x_AttributeNo = a.x_AttributeNo
 LEFT JOIN known_models AS own_model ON own_model.raw = t.tag_model

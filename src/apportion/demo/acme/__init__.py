@@ -1,0 +1,4 @@
+"""The example company acme: its people, its machines, its bills, and the truth about who caused what.
+
+Everything is computed from whole numbers and a seed, so the same seed writes the same bytes on every machine.
+"""

@@ -1,0 +1,1 @@
+"""Readers of what is about to be made: one format per file, each a `PLAN`."""

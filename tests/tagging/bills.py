@@ -1,0 +1,92 @@
+"""Small `attributes` files and configurations for the tests of tagging."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apportion.core import tables
+from apportion.core.arrow import schema
+from apportion.core.config import Condition, Config, Hierarchy, Maps, Rule, RuleShare, TagConfig, TagPolicy
+from apportion.engine import duck
+from apportion.tagging.resolve import resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = {
+    "team": ("team", "squad"),
+    "project": ("project",),
+    "model": ("model",),
+    "environment": ("env", "environment"),
+}
+
+
+def config(rules=(), *, keys=KEYS, values=None, policy=TagPolicy(), hierarchy=Hierarchy(), maps=Maps()) -> Config:  # noqa: B008
+    tags = TagConfig(keys, values or {}, policy)
+    return Config("test", "USD", ".", (), tags, tuple(rules), hierarchy, maps)
+
+
+def rule(name, owner=None, *, shares=None, valid_from=None, valid_until=None, override=False, **when) -> Rule:
+    """A rule that holds where the given parts of `Condition` do: everywhere if none is given."""
+    parts = tuple(RuleShare(weight, part) for weight, part in shares) if shares else (RuleShare(1, owner),)
+    return Rule(name, Condition(**when), parts, valid_from, valid_until, override, version="v1")
+
+
+def row(tags=None, **columns) -> dict:
+    """One attribute row; what is not given is null, but for what FOCUS wants filled."""
+    filled = {
+        "BillingPeriodStart": datetime(2026, 10, 1),
+        "BillingPeriodEnd": datetime(2026, 11, 1),
+        "BillingCurrency": "USD",
+        "BillingAccountId": "payer",
+        "ServiceProviderName": "AWS",
+        "ServiceName": "EC2",
+    }
+    return filled | columns | {"Tags": None if tags is None else list(tags.items())}
+
+
+def write(path: Path, rows) -> Path:
+    """The rows as `attributes.parquet`, numbered from 1 unless they say their number."""
+    numbered = [{"x_AttributeNo": place} | one for place, one in enumerate(rows, 1)]
+    names = schema(tables.ATTRIBUTES).names
+    listed = {name: [one.get(name) for one in numbered] for name in names}
+    pq.write_table(pa.table(listed, schema=schema(tables.ATTRIBUTES)), path / "attributes.parquet")
+    return path / "attributes.parquet"
+
+
+def shares(path: Path, rows, settings: Config) -> list[dict]:
+    """The shares of the rows under the settings, as dicts."""
+    with duck.session(memory="500MB", threads=1) as db:
+        return resolve(db, write(path, rows), settings).to_pylist()
+
+
+def only(path: Path, one, settings: Config) -> dict:
+    """The one share of one attribute row."""
+    (share,) = shares(path, [one], settings)
+    return share
+
+
+@contextmanager
+def billed(path: Path, rows, amounts, settings: Config):
+    """A session with `attributes`, `shares` and `money`: one amount per row, a text or a (currency, text, count)."""
+    listed = [one if isinstance(one, tuple) else ("USD", one, 1) for one in amounts]
+    money = pa.table(
+        {
+            "x_AttributeNo": pa.array(range(1, len(listed) + 1), pa.int32()),
+            "BillingCurrency": [currency for currency, _, _ in listed],
+            "BilledCost": pa.array([Decimal(text) for _, text, _ in listed], pa.decimal128(38, 18)),
+            "x_ChargeCount": pa.array([count for _, _, count in listed], pa.int64()),
+        }
+    )
+    with duck.session(memory="500MB", threads=1) as db:
+        shares_table = resolve(db, write(path, rows), settings)
+        db.read_parquet("attributes", [path / "attributes.parquet"])
+        db.register("shares", shares_table)
+        db.register("money", money)
+        yield db
