@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-# One resource in 40 rows' neighbourhood, 6 teams of which a fifth of the resources say nothing, 48 services, 12 accounts.
+# 6 teams, of which a fifth of the resources say nothing, 48 services, 12 accounts.
 BILL = """
 SELECT
     CAST(hash(i) % 100000000 AS DECIMAL(18,0)) * CAST(0.00000001 AS DECIMAL(18,8)) AS BilledCost,
@@ -58,6 +58,8 @@ def write(folder: Path, rows: int) -> tuple[Path, Path]:
         db.execute("SET memory_limit = '2GB'")
         sql = BILL.replace("$resources", str(max(rows // 500, 50))).replace("$rows", str(rows))
         db.execute(f"COPY ({sql}) TO '{parquet}' (FORMAT parquet, COMPRESSION zstd)")
-        db.execute(f"COPY (FROM '{parquet}') TO '{csv}.part' (FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')")
+        db.execute(
+            f"COPY (FROM '{parquet}') TO '{csv}.part' (FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')"
+        )
     Path(f"{csv}.part").rename(csv)
     return parquet, csv

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +13,21 @@ from apportion.core.config_file import DEFAULT_KEYS, FIELDS
 from apportion.reports import SOCKET as REPORTS
 from apportion.sources import SOCKET as SOURCES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FOLDER = Path(__file__).parent / "reference"
 
 
 def commands() -> str:
     """Every command with its help."""
     lines = ["# Commands", "", "Every option can be set in the environment too: `apportion report --by` is"]
-    lines += ["`APPORTION_REPORT_BY`.", "", "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.", ""]
+    lines += [
+        "`APPORTION_REPORT_BY`.",
+        "",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.",
+        "",
+    ]
     parent = click.Context(cli, info_name="apportion")
     for title, names in GROUPS.items():
         lines += [f"## {title}", ""]

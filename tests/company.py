@@ -63,8 +63,8 @@ def record(month: str, cost: str, service: str, resource: str, account: str, tag
     quoted = f'"{tags}"' if tags else ""
     return (
         f"{cost},payer,Payer,USD,{start},{end},Usage,,{service} of {resource},Usage-Based,{start},{end},1,Hours,"
-        f"{cost},{cost},Cloud Inc.,{cost},1,Hours,Cloud,Cloud,eu-1,{resource and 'id/' + resource},{resource},Compute,{service},"
-        f"SKU,{account},{quoted}"
+        f"{cost},{cost},Cloud Inc.,{cost},1,Hours,Cloud,Cloud,eu-1,{resource and 'id/' + resource},{resource},Compute,"
+        f"{service},SKU,{account},{quoted}"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from apportion.core.arrow import schema
 from apportion.core.money import from_quanta
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
 
 MONTH = datetime(2026, 10, 1)

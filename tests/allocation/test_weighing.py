@@ -33,13 +33,13 @@ def test_even_gives_everyone_the_same():
 
 def test_fixed_needs_a_weight_for_everyone():
     with pytest.raises(
-        ConfigError, match="a receiver has no weight. Give each receiver a weight, or the rule a method"
+        ConfigError, match=r"a receiver has no weight\. Give each receiver a weight, or the rule a method"
     ):
         weights("fixed", '{ team = "a", weight = 1 }, { team = "b" }')
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownName, match="There is no allocation method 'evn'. Did you mean 'even'"):
+    with pytest.raises(UnknownName, match=r"There is no allocation method 'evn'\. Did you mean 'even'"):
         weights("evn", '{ team = "a" }, { team = "b" }')
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from docs.write_reference import FOLDER, PAGES
 
 

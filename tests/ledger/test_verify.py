@@ -129,3 +129,12 @@ def test_shares_that_do_not_tile_are_found(low, high, said):
     shares = {7: [recount.ShareOf(first, last, a, b, 100) for a, b in zip(low, high, strict=True)]}
     (found,) = recount.gaps(shares)
     assert found == f"attribute 7: {said}"
+
+
+def test_costs_finer_than_a_quantum_are_no_false_alarm(company):
+    path = company / "bills" / "2026-10.csv"
+    path.write_text(path.read_text().replace("100.00,payer", "0.0000123456789012345678,payer"))
+    with app.open_project(company) as project:
+        app.ingest(project)
+        app.run(project)
+        assert app.verify(project, files=True).passed

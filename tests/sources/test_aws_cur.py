@@ -192,3 +192,114 @@ def test_the_control_column_is_given_only_where_it_must_equal_the_bill():
     plain = ("lineItem/UnblendedCost", "lineItem/LineItemType")
     assert SOURCE.control(plain, config()) == "lineItem/UnblendedCost"
     assert SOURCE.control((*plain, "savingsPlan/SavingsPlanARN"), config()) is None
+
+
+ROW = {
+    "line_item_unblended_cost": "100",
+    "line_item_line_item_type": "Usage",
+    "line_item_currency_code": "USD",
+    "bill_billing_period_start_date": "2026-10-01 00:00:00",
+    "bill_payer_account_id": "012345678901",
+}
+
+
+def charge(**changes):
+    row = {**ROW, **changes}
+    (found,) = mapped(SOURCE.mapping(tuple(row), config()), [row])
+    return found
+
+
+def test_where_discounts_are_columns_the_net_cost_is_billed():
+    discounted = charge(line_item_net_unblended_cost="90", discount='{"edp_discount":-10.0}')
+    assert (discounted["BilledCost"], discounted["EffectiveCost"]) == ("90", "90")
+    assert charge(line_item_net_unblended_cost=None)["BilledCost"] == "100"
+    assert SOURCE.control((*ROW, "line_item_net_unblended_cost"), config()) is None
+
+
+def test_amortised_costs_are_net_where_a_row_has_net_ones():
+    assert charge(line_item_line_item_type="DiscountedUsage", reservation_effective_cost="2",
+                  reservation_net_effective_cost="1.8")["EffectiveCost"] == "1.8"  # fmt: skip
+    assert charge(line_item_line_item_type="SavingsPlanCoveredUsage", savings_plan_savings_plan_effective_cost="3",
+                  savings_plan_net_savings_plan_effective_cost="2.7")["EffectiveCost"] == "2.7"  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["EdpDiscount", "BundledDiscount", "PrivateRateDiscount", "SppDiscount", "Discount"])
+def test_every_discount_is_a_credit_without_list_cost(kind):
+    found = charge(line_item_line_item_type=kind, line_item_unblended_cost="-10")
+    assert [found[name] for name in ("ChargeCategory", "BilledCost", "ListCost")] == ["Credit", "-10", "0"]
+
+
+def test_an_amount_that_cannot_be_read_does_not_become_another_amount():
+    plan = {"line_item_line_item_type": "SavingsPlanRecurringFee", "savings_plan_total_commitment_to_date": "8"}
+    assert charge(**plan, savings_plan_used_commitment="6,5")["EffectiveCost"] == "8 and 6,5"
+    assert charge(**plan)["EffectiveCost"] == "8.000000000000000000000000"
+    assert charge(line_item_line_item_type="RIFee")["EffectiveCost"] is None
+    assert charge(line_item_line_item_type="SavingsPlanNegation", line_item_unblended_cost="x")["BilledCost"] == "x"
+
+
+def test_an_unused_commitment_is_exact_for_every_double():
+    found = charge(line_item_line_item_type="RIFee", reservation_unused_recurring_fee="1.2345678901234567e-05",
+                   reservation_unused_amortized_upfront_fee_for_billing_period="0.1")  # fmt: skip
+    assert found["EffectiveCost"] == "0.100012345678901234567000"
+
+
+def test_a_split_row_that_brings_a_cost_is_not_counted_and_is_told(tmp_path):
+    costly = item("Usage", 4.0, split_line_item_parent_resource_id="i-1")
+    path = write(tmp_path / "cur.parquet", [*ITEMS, costly])
+    result, rows = ingested(config(path), tmp_path, "BilledCost")
+    assert rows[-1] == (Decimal(0),)
+    (problem,) = [each for each in result.problems if each.code == "split_row_with_cost"]
+    assert (problem.row_count, problem.severity) == (1, "warning")
+    assert problem.what == (
+        "A split cost allocation row brings a cost of its own, which no such row should; it was not counted."
+    )
+
+
+def test_the_column_tags_of_cur_2_tells_resource_tags_from_others():
+    given = '{"resourceTags/team":"risk","resourceTags/user:env":"prod","accountTag/team":"infra"}'
+    found = charge(tags=given, resource_tags='{"user_team":"late"}')
+    assert json.loads(found["Tags"]) == {"team": "risk", "env": "prod", "accountTag/team": "infra"}
+    assert json.loads(charge(tags="{}", resource_tags='{"user_team":"risk"}')["Tags"]) == {"team": "risk"}
+
+
+def test_two_tag_columns_of_one_key_are_no_error():
+    same = charge(**{"resource_tags_user_team": "a", "resourceTags/user:team": "b"})
+    assert same["Tags"] == '{"team":"a","team":"b"}'
+    assert charge(**{'resourceTags/user:it"s': 'say "x"'})["Tags"] == '{"it\\"s":"say \\"x\\""}'
+
+
+def test_tag_columns_that_differ_in_case_only_are_both_kept(tmp_path):
+    # SQL sees `Team_1`: its names do not differ in case
+    tags = {"resourceTags/user:team": "a", "resourceTags/user:Team": "b"}
+    path = tmp_path / "cur.csv"
+    path.write_text("\n".join(",".join(each) for each in ((*ROW, *tags), (*ROW.values(), *tags.values()))))
+    _, rows = ingested(config(path), tmp_path, "Tags")
+    assert rows == [({"Team_1": "b", "team": "a"},)]
+
+
+def test_tags_of_aws_keep_their_prefix_as_delivered():
+    assert json.loads(charge(resource_tags_aws_eks_cluster_name="c")["Tags"]) == {"aws_eks_cluster_name": "c"}
+
+
+def test_models_of_other_makers_on_bedrock_are_machine_learning():
+    model = {"line_item_product_code": "6ck2w2m3x", "line_item_operation": "InvokeModelInference"}
+    assert charge(**model)["ServiceCategory"] == "AI and Machine Learning"
+    assert charge(line_item_product_code="6ck2w2m3x")["ServiceCategory"] == "Other"
+
+
+def test_the_machine_says_how_many_gpus_and_cores_it_has():
+    product = '{"product_name":"Amazon SageMaker","instance_type":"ml.p4d.24xlarge","vcpu":"96","gpu":"8"}'
+    details = charge(product=product)["SkuPriceDetails"]
+    assert json.loads(details) == {"InstanceType": "ml.p4d.24xlarge", "CoreCount": 96, "GpuCount": 8}
+    assert charge(product='{"gpu":"NA"}')["SkuPriceDetails"] is None
+
+
+def test_what_no_focus_column_carries_in_full_stays_beside_the_charge():
+    given = (*ROW, "line_item_usage_amount", "pricing_public_on_demand_cost", "discount", "split_line_item_split_cost")
+    assert not SOURCE.mapping(given, config()).used & set(given[5:])
+
+
+def test_a_zip_of_the_report_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "r-1.csv.zip").write_bytes(b"PK\x03\x04rest")
+    with pytest.raises(UnreadableFile, match="is a ZIP archive or an Excel file"):
+        ingested(config(tmp_path / "r-1.csv.zip"), tmp_path, "BilledCost")

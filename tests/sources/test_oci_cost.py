@@ -9,6 +9,7 @@ from tests.sources.mapped import mapped
 
 from apportion.core.config import SourceConfig
 from apportion.errors import UnknownShape
+from apportion.sources.intake.place import Place
 from apportion.sources.oci_cost import SOURCE
 
 SAMPLE = Path(__file__).parents[1] / "data" / "focus" / "oci_cost_sample_focus_converters.csv"
@@ -59,3 +60,35 @@ def test_a_file_that_is_no_report_is_refused_by_name():
 
 def test_the_control_column_is_the_cost():
     assert SOURCE.control(COLUMNS, CONFIG) == "cost/myCost"
+
+
+def test_the_golden_row_of_the_sample(tmp_path):
+    columns = ("BilledCost", "PricingQuantity", "ContractedUnitPrice", "PricingUnit", "ServiceName", "ServiceCategory",
+               "ResourceType", "x_ResourceGroup", "RegionId", "SkuId", "ChargeClass")  # fmt: skip
+    _, rows = ingested(CONFIG, tmp_path, *columns)
+    assert rows[0] == (
+        Decimal("0.012264277499950943"),
+        Decimal("0.083333333333"),
+        Decimal("0.14717133"),
+        "Hours",
+        "DATABASE",
+        "Databases",
+        "autonomousdatabase",
+        "platformpm2022",
+        "us-sanjose-1",
+        "B92911",
+        None,
+    )
+
+
+def test_usage_and_focus_reports_of_the_same_bucket_are_left_out(tmp_path):
+    names = ("reports/cost-csv/0001.csv.gz", "reports/usage-csv/0001.csv.gz", "FOCUS Reports/2026/10/05/1.csv.gz")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    delivery = SOURCE.find(Place.of(str(tmp_path), tmp_path), CONFIG)
+    assert delivery.files == (f"{tmp_path}/reports/cost-csv/0001.csv.gz",)
+    assert delivery.left_out == (
+        (f"{tmp_path}/FOCUS Reports/2026/10/05/1.csv.gz", "it is a FOCUS report of the same costs"),
+        (f"{tmp_path}/reports/usage-csv/0001.csv.gz", "it is a usage report, which has no costs"),
+    )

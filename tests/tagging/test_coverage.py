@@ -132,6 +132,14 @@ def test_the_worklist_by_hand(tmp_path):
     assert (shorter.resources, len(shorter.items), shorter.after) == (2, 1, Decimal("0.85"))
 
 
+def test_the_figures_of_the_headline_agree(tmp_path):
+    rows = [row({"team": "a"}), row({}, ResourceId="i-1"), row({}, ResourceId="i-2")]
+    with billed(tmp_path, rows, ["77.66", "9.27", "13.07"], config()) as db:
+        found = worklist(db, limit=2)[0]
+        assert found.headline() == "tag these 2 resources: team coverage +22.3 % (77.7 % to 100.0 %)"
+        assert worklist(db, limit=1)[0].headline() == "tag this resource: team coverage +13.0 % (77.7 % to 90.7 %)"
+
+
 def test_nothing_is_left_to_tag_where_all_is_known_or_nothing_was_billed(tmp_path):
     with billed(tmp_path, [row({"team": "a"}, ResourceId="i")], ["5"], config()) as db:
         assert worklist(db)[0].headline() == "no resource is left to tag for team"

@@ -428,7 +428,8 @@ def test_odd_shapes_are_read_without_a_crash(tmp_path, odd, place):
 
 @pytest.mark.parametrize("name", ["p.yaml", "p.json"])
 def test_half_a_letter_never_leaves_the_reader(tmp_path, name):
-    pod = '{"apiVersion": "", "kind": "Pod", "metadata": {"name": "a\\ud800", "labels": {"team": "\\ud83d\\ude80\\udc00"}}}'
+    labels = '{"team": "\\ud83d\\ude80\\udc00"}'
+    pod = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a\\ud800", "labels": ' + labels + "}}"
     (found,) = check_plan(written(tmp_path, pod, name), POLICY)
     assert found.resource == "Pod/a\ufffd"
     assert found.what == "'🚀\ufffd' is no allowed team"

@@ -176,6 +176,20 @@ def test_allocated_tags_that_say_nothing_leave_the_charge_to_the_next_rung(tmp_p
     assert said(share, "team") == ("core", "T1", "tag:team")
 
 
+def test_a_piece_of_our_own_export_stays_whose_it_was(tmp_path):
+    one = row({"team": "node"}, AllocatedMethodId="apportion/rule:x@1", AllocatedTags='{"apportion/team": "a"}')
+    share = only(tmp_path, one, config([rule("o", {"team": "x", "project": "x"}, override=True)]))
+    assert said(share, "team") == ("a", "T2", "provider-split")
+    assert said(share, "project") == ("unallocated", "T5", "none")
+
+
+def test_a_piece_of_a_providers_split_is_assigned_but_not_split_again(tmp_path):
+    split = rule("s", shares=[(1, {"team": "a"}), (1, {"team": "b"})], override=True)
+    plain = rule("r", {"team": "c"})
+    found = shares(tmp_path, [row({}, AllocatedMethodId="aws-split")], config([split, plain]))
+    assert intervals(found) == [(0, 1, 1, "c", "unallocated")]
+
+
 # --- conditions ------------------------------------------------------------------------------------------------------
 
 

@@ -25,11 +25,21 @@ TICK = timedelta(microseconds=1)
 values = st.sampled_from(["ads", "Ads ", "ADS", "risk", "none", "", "true", "m 1", "M-1", "m.2", "prod", "idle", "ädς"])
 keys = st.sampled_from(["team", "Team", " team", "squad", "SQUAD", "project", "model", "env", "Environment", "cost"])
 splits = st.sampled_from(
-    [None, '{"team": "ml"}', '{"Squad": "A_B", "model": "m-1"}', '{"model": "none"}', "no json", "[1]", "{}", '{"model": 3, "team": null}', '{"model": 3, "team": null}']
+    [
+        None,
+        '{"team": "ml"}',
+        '{"Squad": "A_B", "model": "m-1"}',
+        '{"model": "none"}',
+        "no json",
+        "[1]",
+        "{}",
+        '{"model": 3, "team": null}',
+        '{"model": 3, "team": null}',
+    ]
 )
 rows = st.lists(
     st.builds(
-        lambda tags, **columns: bills.row(tags, **columns),
+        bills.row,
         st.none() | st.dictionaries(keys, values, max_size=5),
         ServiceName=st.sampled_from(["EC2", "ec2 ", "S3"]),
         SubAccountId=st.sampled_from([None, "A1", "a1 ", "b2"]),
@@ -130,7 +140,9 @@ def test_every_row_is_held_wholly_and_for_all_time(asked, rows, config):
 @given(rows, configs)
 def test_neighbours_that_agree_are_one(asked, rows, config):
     segments = by_segment(asked(rows, config).to_pylist())
-    told = [(key[0], [(s["x_ShareLow"], s["x_ShareHigh"], *owned(s)) for s in parts]) for key, parts in segments.items()]
+    told = [
+        (key[0], [(s["x_ShareLow"], s["x_ShareHigh"], *owned(s)) for s in parts]) for key, parts in segments.items()
+    ]
     assert all(before != after for before, after in pairwise(told))
     for parts in segments.values():
         assert all(owned(before) != owned(after) for before, after in pairwise(parts))
@@ -154,7 +166,9 @@ def test_shares_are_those_of_the_ladder_climbed_row_by_row(asked, rows, config):
     shares = asked(rows, config).to_pylist()
     for number, one in enumerate(rows, 1):
         for moment in cuts:
-            held = [s for s in shares if s["x_AttributeNo"] == number and s["x_ValidFrom"] <= moment < s["x_ValidUntil"]]
+            held = [
+                s for s in shares if s["x_AttributeNo"] == number and s["x_ValidFrom"] <= moment < s["x_ValidUntil"]
+            ]
             assert [(s["x_ShareHigh"] - s["x_ShareLow"], answers(s)) for s in held] == holders(one, config, moment)
 
 
@@ -174,7 +188,10 @@ def test_the_business_unit_is_that_of_the_team(asked, rows, config):
 def test_a_share_of_a_million_parts_stays_exact(asked):
     config = bills.config([bills.rule("r", shares=[(1, {"team": "a"}), (10**15 - 1, {"team": "b"})])])
     parts = asked([bills.row()], config).to_pylist()
-    assert [(p["x_ShareLow"], p["x_ShareHigh"], p["x_ShareWhole"]) for p in parts] == [(0, 1, 10**15), (1, 10**15, 10**15)]
+    assert [(p["x_ShareLow"], p["x_ShareHigh"], p["x_ShareWhole"]) for p in parts] == [
+        (0, 1, 10**15),
+        (1, 10**15, 10**15),
+    ]
 
 
 def test_the_same_rows_give_the_same_bytes_on_any_number_of_threads(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from apportion.core.money import MAX_WHOLE
 from apportion.errors import BadWeights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from apportion.core.config import Config, Rule, RuleShare
 
 

@@ -14,6 +14,7 @@ from apportion.core.progress import Progress, silent
 from apportion.demo import RESTATED, write_company, write_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from apportion.ledger.post import Posted
@@ -58,7 +59,7 @@ def demo(
         company=_shown(
             company, ("team", "model", "evidence"), later=RESTATED, engine=engine, url=engine_url, progress=progress
         ),
-        sample=_shown(sample, ("service", "team"), later={}, engine=engine, url=engine_url, progress=progress),
+        sample=_shown(sample, ("evidence",), later={}, engine=engine, url=engine_url, progress=progress),
     )
 
 
@@ -66,7 +67,7 @@ def _shown(
     folder: Path,
     reports: tuple[str, ...],
     *,
-    later: dict[str, tuple[str, ...]],
+    later: Mapping[str, tuple[str, ...]],
     engine: str,
     url: str | None,
     progress: Progress,

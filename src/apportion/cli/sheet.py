@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Kind(StrEnum):
@@ -58,5 +58,5 @@ class Sheet:
     name: str
     title: str
     sections: tuple[Section, ...]
-    facts: dict[str, Cell] | None = None
+    facts: Mapping[str, Cell] | None = None
     notes: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class TagsForm(Strict):
 
 
 class ShareForm(Strict):
-    """One entry of a rule's `split`; the weight is a whole number, or a decimal as text, and for method `fixed` only."""
+    """One entry of a rule's `split`; the weight, for method `fixed`, is a whole number or a decimal as text."""
 
     weight: Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$")] | None = None
     team: str | None = None

@@ -2,9 +2,9 @@
 
 A macro hides what the engines do differently; each difference was measured and has a test:
 
-- `ALLOC(amount, low, high, whole)`: the piece of a DECIMAL(38,18) amount (`core.money.piece`), exact. DuckDB's decimal
-  `/` is DOUBLE, so it divides HUGEINT quanta. Spark's `div` gives BIGINT, and Sail's scales by 10^4 inside, so there the
-  amount is divided as two limbs of 18 digits and no step leaves 34 digits.
+- `ALLOC(amount, low, high, whole)`: the piece of a DECIMAL(38,18) amount (`core.money.piece`), exact. In DuckDB a
+  decimal divided is DOUBLE, so HUGEINT quanta are divided. Spark's `div` gives BIGINT, and Sail's scales by 10^4
+  inside, so there the amount is divided as two limbs of 18 digits and no step leaves 34 digits.
 """
 
 from __future__ import annotations
@@ -32,13 +32,18 @@ class Dialect:
     steps: tuple[tuple[str, str], ...]
 
 
+_FRACTION = (
+    f"CAST(CAST(ABS({{amount}}) - CAST(FLOOR(ABS({{amount}})) AS {AMOUNT}) AS DECIMAL(18,18))"
+    f" * CAST({_LIMB} AS DECIMAL(19,0)) AS {{wide}})"
+)
+_SPARK_PIECE = (
+    f"{_SIGN} * CAST(CAST(({{units}} // {{whole}}) * ({{high}} - {{low}})"
+    f" + {{small}} // CAST({_LIMB} AS {{wide}}) AS {AMOUNT})"
+    f" + CAST({{small}} % CAST({_LIMB} AS {{wide}}) AS DECIMAL(18,0)) * {_QUANTUM} AS DECIMAL(36,18))"
+)
 _LIMBS = (
     ("units", "CAST(FLOOR(ABS({amount})) AS {wide})"),
-    (
-        "fraction",
-        f"CAST(CAST(ABS({{amount}}) - CAST(FLOOR(ABS({{amount}})) AS {AMOUNT}) AS DECIMAL(18,18))"
-        f" * CAST({_LIMB} AS DECIMAL(19,0)) AS {{wide}})",
-    ),
+    ("fraction", _FRACTION),
 )
 
 DUCKDB = Dialect(
@@ -63,12 +68,7 @@ SPARK = Dialect(
         ("floors", "({rest} // {whole}) * ({high} - {low})"),
         ("rests", "(({rest} % {whole}) * {high}) // {whole} - (({rest} % {whole}) * {low}) // {whole}"),
         ("small", "({floors} + {rests})"),
-        (
-            "piece",
-            f"{_SIGN} * CAST(CAST(({{units}} // {{whole}}) * ({{high}} - {{low}})"
-            f" + {{small}} // CAST({_LIMB} AS {{wide}}) AS {AMOUNT})"
-            f" + CAST({{small}} % CAST({_LIMB} AS {{wide}}) AS DECIMAL(18,0)) * {_QUANTUM} AS DECIMAL(36,18))",
-        ),
+        ("piece", _SPARK_PIECE),
     ),
 )
 

@@ -90,25 +90,26 @@ def _balance(
 
 
 def _total(values: Iterator[Any]) -> tuple[Decimal, int]:
-    total, rows = Fraction(0), 0
+    total, rows = 0, 0
     for value in values:
         rows += 1
-        total += _number(value)
-    return _decimal(total), rows
+        total += _quanta(value)
+    return _wide(total), rows
 
 
-def _number(value: Any) -> Fraction:  # noqa: ANN401 - whatever the file holds
-    """The value as an exact fraction, what is no number as 0: such rows are among the rejected ones on both sides."""
+def _quanta(value: Any) -> int:  # noqa: ANN401 - whatever the file holds
+    """The value in whole quanta, what is no number as 0: such rows are among the rejected ones on both sides.
+
+    Rounded half away from zero where it is finer, as the intake does (and records).
+    """
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
     except InvalidOperation:
-        return Fraction(0)
-    return Fraction(number) if number.is_finite() else Fraction(0)
-
-
-def _decimal(total: Fraction) -> Decimal:
-    scaled = total * 10**18
-    return Decimal(int(scaled)).scaleb(-18) if abs(scaled) < 10**27 else _wide(int(scaled))
+        return 0
+    if not number.is_finite():
+        return 0
+    size = int(abs(Fraction(number)) * 10**18 + Fraction(1, 2))
+    return -size if number < 0 else size
 
 
 def _wide(quanta: int) -> Decimal:
@@ -124,7 +125,7 @@ def _stored(store: Store, fed: list[tuple[Snapshot, SourceFile]], control: str) 
         quanta += as_quanta(pc.sum(mine["BilledCost"]).as_py()) or 0
         rows += mine.num_rows
         for value in _rejected(store, snapshot, file, control):
-            quanta += int(_number(value) * 10**18)
+            quanta += _quanta(value)
             rows += 1
     return _wide(quanta), rows
 

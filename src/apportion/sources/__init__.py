@@ -1,4 +1,4 @@
-"""Socket 1: one billing export per file, each a `SOURCE` that says which files are current and what their columns mean."""
+"""Socket 1: one billing export per file, each a `SOURCE`: which files are current, what their columns mean."""
 
 from apportion.core.plugins import Socket
 

@@ -33,7 +33,5 @@ def tag_key(column: str) -> str | None:
     for prefix in _TAGS:
         if column.lower().startswith(prefix):
             key = column[len(prefix) :]
-            if key.lower().startswith("aws_"):
-                return f"aws:{key[4:]}"
             return re.sub(r"^user[:_]", "", key)
     return None

@@ -3,11 +3,19 @@
 BilledCost is what the invoice asks for: the unblended cost, but 0 on usage that a savings plan covers and on the
 negations that take that usage back. AWS lists covered usage at its on-demand price and negates it without naming a
 resource, so carrying both would bill one team and credit nobody; the sum is the same, since a negation is the sum of
-what it negates. EffectiveCost is AWS's amortised cost: covered usage at the plan's or reservation's rate, fees only
-with the part nobody used. Split cost allocation rows (EKS, ECS) repeat money of their parent resource: they cost 0
-here, and their `split_line_item_*` columns stay beside the charge for metering.
+what it negates.
 
-Source: AWS Data Exports user guide, table dictionary CUR 2.0; CUR user guide, line item details and "amortized cost".
+Where AWS writes discounts into columns (CUR 2.0 without "manual discount compatibility") the unblended cost is the cost
+before them; the invoice then asks for the net unblended cost, at which each row that has one is billed. A file whose
+discounts are rows of their own has no net costs. A discount has no ListCost.
+
+EffectiveCost is AWS's amortised cost: covered usage at the plan's or reservation's rate, fees only with the part nobody
+used. Split cost allocation rows (EKS, ECS) repeat money of their parent resource: they cost 0 here, and their
+`split_line_item_*` columns stay beside the charge for metering. Models of other makers on Bedrock are Marketplace
+products with codes of their own; their operation tells them.
+
+Source: AWS Data Exports user guide, table dictionary CUR 2.0 (line item, discount, tags and split line item columns);
+CUR user guide, line item details and "amortized cost".
 """
 
 from __future__ import annotations
@@ -23,8 +31,9 @@ from apportion.sources._aws_names import cur2_name, tag_key
 from apportion.sources._aws_products import CATEGORIES
 from apportion.sources._json_text import text_at
 from apportion.sources._raw_columns import chosen
+from apportion.sources._tag_columns import one_object
 from apportion.sources.intake.contract import BillSource, ColumnMapping, Delivery, Repair
-from apportion.sources.intake.sql_text import literal
+from apportion.sources.intake.sql_text import filled, literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from apportion.sources.intake.place import Place
 
 COST, PLAN, PARENT = "line_item_unblended_cost", "savings_plan_savings_plan_a_r_n", "split_line_item_parent_resource_id"
+NET = "line_item_net_unblended_cost"
 NEEDED = (COST, "line_item_line_item_type", "line_item_currency_code", "bill_billing_period_start_date")
 
 _NULL = "CAST(NULL AS VARCHAR)"
@@ -48,10 +58,6 @@ _CATEGORY = {
     "tax": "Tax",
     "credit": "Credit",
     "refund": "Adjustment",
-    "edpdiscount": "Credit",
-    "bundleddiscount": "Credit",
-    "privateratediscount": "Credit",
-    "ritaxdiscount": "Credit",
 }
 _FREQUENCY = {
     "rifee": "Recurring",
@@ -62,6 +68,17 @@ _FREQUENCY = {
     "savingsplannegation": "Usage-Based",
 }
 _COVERED = ("SavingsPlanCoveredUsage", "DiscountedUsage")
+
+# a text that is no number must come out as one that is none, not as 0; 24 digits are exact for what AWS writes
+_SUM = """CASE WHEN ${first} IS NULL AND ${second} IS NULL THEN NULL
+    ELSE coalesce(CAST(TRY(CAST(coalesce(${first}, '0') AS DECIMAL(38,24))
+        ${sign} CAST(coalesce(${second}, '0') AS DECIMAL(38,24))) AS VARCHAR),
+        concat_ws(' and ', ${first}, ${second})) END"""
+
+# only a key follows { or , directly; inside a value the quote would be escaped
+_KEYS_WITHOUT_PREFIX = """regexp_replace(nullif(${json}, '{}'), '([{,]\\s*")${prefix}', '\\1', 'g')"""
+_DETAILS = """nullif(CAST(json_merge_patch('{}', json_object('InstanceType', ${instance},
+    'CoreCount', TRY_CAST(${cores} AS INTEGER), 'GpuCount', TRY_CAST(${gpus} AS INTEGER))) AS VARCHAR), '{}')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,11 @@ class _Report:
         wanted = " OR ".join(f"{self.text('line_item_line_item_type')} = {literal(each)}" for each in types)
         return f"coalesce({wanted}, false)"
 
+    def is_discount(self) -> str:
+        """SQL: whether the row is a discount (EdpDiscount, BundledDiscount …); DiscountedUsage is usage."""
+        kind = f"lower({self.text('line_item_line_item_type')})"
+        return f"coalesce(contains({kind}, 'discount') AND {kind} <> 'discountedusage', false)"
+
     def is_split(self) -> str:
         """SQL: whether the row repeats a part of another row's money."""
         return f"({self.text(PARENT)} IS NOT NULL)"
@@ -108,9 +130,9 @@ def find(place: Place, config: SourceConfig) -> Delivery:  # noqa: ARG001 - the 
 
 
 def control(columns: tuple[str, ...], config: SourceConfig) -> str | None:  # noqa: ARG001 - depends on columns only
-    """The unblended cost; None where covered or split rows may hold some of it that BilledCost does not."""
+    """The unblended cost; None where net costs, covered or split rows may make BilledCost differ from it."""
     names = _Report.of(columns).names
-    return None if {PLAN, PARENT} & names.keys() else names.get(COST)
+    return None if {NET, PLAN, PARENT} & names.keys() else names.get(COST)
 
 
 def mapping(columns: tuple[str, ...], config: SourceConfig) -> ColumnMapping:
@@ -136,26 +158,30 @@ def mapping(columns: tuple[str, ...], config: SourceConfig) -> ColumnMapping:
 _CARRIED = (
     *("bill_billing_period_start_date", "bill_billing_period_end_date", "bill_invoice_id", "bill_invoicing_entity"),
     *("bill_payer_account_id", "bill_payer_account_name", "line_item_usage_account_id", "line_item_usage_account_name"),
-    *("line_item_usage_start_date", "line_item_usage_end_date", "line_item_usage_amount", "line_item_currency_code"),
-    *("line_item_line_item_description", "line_item_resource_id", "line_item_availability_zone", "resource_tags"),
-    *("pricing_public_on_demand_cost", "pricing_public_on_demand_rate", "pricing_unit", "line_item_usage_type"),
+    *("line_item_usage_start_date", "line_item_usage_end_date", "line_item_currency_code"),
+    *(
+        "line_item_line_item_description",
+        "line_item_resource_id",
+        "line_item_availability_zone",
+        "resource_tags",
+        "tags",
+    ),
+    *("pricing_unit", "line_item_usage_type"),
     *("product_sku", "product_region_code", "product_product_family", "product_product_name", "pricing_rate_id"),
 )
 """Columns whose content is wholly in a FOCUS column; all others stay beside the charge."""
 
 
 def _difference(more: str, less: str) -> str:
-    wide = "TRY_CAST({} AS DECIMAL(38,18))"
-    return f"CAST({wide.format(more)} - coalesce({wide.format(less)}, 0) AS VARCHAR)"
+    return filled(_SUM, first=more, second=less, sign="-")
 
 
 def _sum(one: str, other: str) -> str:
-    wide = "coalesce(TRY_CAST({} AS DECIMAL(38,18)), 0)"
-    return f"CAST({wide.format(one)} + {wide.format(other)} AS VARCHAR)"
+    return filled(_SUM, first=one, second=other, sign="+")
 
 
 def _money(report: _Report) -> dict[str, str]:
-    cost = report.text(COST)
+    cost = report.text(NET, COST)
     nothing = f"({report.is_split()} OR {report.is_type('SavingsPlanCoveredUsage', 'SavingsPlanNegation')})"
     listed = f"CASE WHEN {report.is_split()} THEN '0' ELSE {report.text('pricing_public_on_demand_cost')} END"
     negation = report.is_type("SavingsPlanNegation")
@@ -163,9 +189,10 @@ def _money(report: _Report) -> dict[str, str]:
     is_usage = report.is_type("Usage", *_COVERED)
     return {
         # a cost that cannot be read must not become a readable 0
-        "BilledCost": f"CASE WHEN {nothing} AND TRY_CAST({cost} AS DOUBLE) IS NOT NULL THEN '0' ELSE {cost} END",
+        "BilledCost": f"CASE WHEN {nothing} AND {_is_number_or_empty(cost)} THEN '0' ELSE {cost} END",
         "EffectiveCost": _effective(report, cost),
-        "ListCost": f"CASE WHEN {negation} THEN '0' WHEN {is_usage} THEN {listed} ELSE {cost} END",
+        "ListCost": f"CASE WHEN {negation} OR {report.is_discount()} THEN '0'"
+        f" WHEN {is_usage} THEN {listed} ELSE {cost} END",
         "ContractedCost": f"CASE WHEN {negation} OR {report.is_split()} THEN '0'"
         f" WHEN {report.is_type(*_COVERED)} THEN {listed} ELSE {cost} END",
         "ListUnitPrice": f"CASE WHEN {is_usage} THEN {report.text('pricing_public_on_demand_rate')} END",
@@ -177,21 +204,30 @@ def _money(report: _Report) -> dict[str, str]:
     }
 
 
+def _is_number_or_empty(cost: str) -> str:
+    return f"({cost} IS NULL OR TRY_CAST({cost} AS DECIMAL(38,18)) IS NOT NULL)"
+
+
 def _effective(report: _Report, cost: str) -> str:
     plan_unused = _difference(
         report.text("savings_plan_total_commitment_to_date"), report.text("savings_plan_used_commitment")
     )
     reserved_unused = _sum(
-        report.text("reservation_unused_amortized_upfront_fee_for_billing_period"),
-        report.text("reservation_unused_recurring_fee"),
+        report.text(
+            "reservation_net_unused_amortized_upfront_fee_for_billing_period",
+            "reservation_unused_amortized_upfront_fee_for_billing_period",
+        ),
+        report.text("reservation_net_unused_recurring_fee", "reservation_unused_recurring_fee"),
     )
+    covered = report.text("savings_plan_net_savings_plan_effective_cost", "savings_plan_savings_plan_effective_cost")
+    reserved = report.text("reservation_net_effective_cost", "reservation_effective_cost")
     upfront = f"({report.is_type('Fee')} AND {report.text('reservation_reservation_a_r_n')} IS NOT NULL)"
     return f"""CASE
         WHEN {report.is_split()} OR {upfront} THEN '0'
         WHEN {report.is_type("SavingsPlanNegation", "SavingsPlanUpfrontFee")} THEN '0'
-        WHEN {report.is_type("SavingsPlanCoveredUsage")} THEN {report.text("savings_plan_savings_plan_effective_cost")}
+        WHEN {report.is_type("SavingsPlanCoveredUsage")} THEN {covered}
         WHEN {report.is_type("SavingsPlanRecurringFee")} THEN {plan_unused}
-        WHEN {report.is_type("DiscountedUsage")} THEN {report.text("reservation_effective_cost")}
+        WHEN {report.is_type("DiscountedUsage")} THEN {reserved}
         WHEN {report.is_type("RIFee")} THEN {reserved_unused}
         ELSE {cost} END"""
 
@@ -227,32 +263,39 @@ def _owners(report: _Report, tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tags(report: _Report, tags: Mapping[str, str]) -> str:
-    if "resource_tags" in report.names:
-        # only a key follows { or , directly; inside a value the quote would be escaped
-        return f"""regexp_replace({report.text("resource_tags")}, '([{{,]\\s*)"user[_:]', '\\1"', 'g')"""
-    if not tags:
-        return _NULL
-    pairs = ", ".join(f"{{'k': {literal(key)}, 'v': {quoted(column)}}}" for column, key in tags.items())
-    given = f"list_filter([{pairs}], lambda pair: coalesce(pair.v, '') <> '')"
-    return f"CASE WHEN len({given}) > 0 THEN CAST(to_json(map_from_entries({given})) AS VARCHAR) END"
+    """SQL: the tags of the columns `tags` or `resource_tags` (maps of CUR 2.0), or of one column per key."""
+    found = [
+        filled(_KEYS_WITHOUT_PREFIX, json=report.text(column), prefix=prefix)
+        for column, prefix in (("tags", "resourceTags/(?:user:)?"), ("resource_tags", "user[:_]"))
+        if column in report.names
+    ]
+    if by_column := one_object(tags.items()):
+        found.append(by_column)
+    return f"coalesce({', '.join(found)})" if found else _NULL
 
 
 def _things(report: _Report) -> dict[str, str]:
     kind, code = report.text("line_item_line_item_type"), report.text("line_item_product_code")
     resource = report.text("line_item_resource_id")
     region = report.product("region", "product_region_code", "product_region")
-    instance = report.product("instance_type", "product_instance_type")
+    by_kind = chosen(kind, _CATEGORY, f"coalesce({kind}, 'Usage')")
+    invoked = f"starts_with(coalesce({report.text('line_item_operation')}, ''), 'InvokeModel')"
+    by_product = chosen(code, CATEGORIES, "'Other'")
     return {
-        "ChargeCategory": chosen(kind, _CATEGORY, f"coalesce({kind}, 'Usage')"),
+        "ChargeCategory": f"CASE WHEN {report.is_discount()} THEN 'Credit' ELSE {by_kind} END",
         "ChargeFrequency": chosen(kind, _FREQUENCY, "'One-Time'"),
         "ChargeDescription": report.text("line_item_line_item_description"),
         "ServiceName": f"coalesce({report.product('product_name', 'product_product_name')}, {code})",
-        "ServiceCategory": chosen(code, CATEGORIES, "'Other'"),
+        "ServiceCategory": f"CASE WHEN {invoked} THEN 'AI and Machine Learning' ELSE {by_product} END",
         "SkuId": report.text("product_sku"),
         "SkuPriceId": report.text("pricing_rate_id"),
         "SkuMeter": report.text("line_item_usage_type"),
-        "SkuPriceDetails": f"CASE WHEN {instance} IS NOT NULL"
-        f" THEN CAST(json_object('InstanceType', {instance}) AS VARCHAR) END",
+        "SkuPriceDetails": filled(
+            _DETAILS,
+            instance=report.product("instance_type", "product_instance_type"),
+            cores=report.product("vcpu", "product_vcpu"),
+            gpus=report.product("gpu", "product_gpu"),
+        ),
         "RegionId": region,
         "AvailabilityZone": report.text("line_item_availability_zone"),
         "ResourceId": resource,
@@ -300,7 +343,19 @@ def _repairs(report: _Report) -> tuple[Repair, ...]:
                 Severity.REPAIRED,
             )
         )
+        found.append(_split_with_cost(report))
     return tuple(found)
+
+
+def _split_with_cost(report: _Report) -> Repair:
+    return Repair(
+        "split_row_with_cost",
+        "BilledCost",
+        f"{report.is_split()} AND TRY_CAST({report.text(NET, COST)} AS DECIMAL(38,18)) <> 0",
+        "A split cost allocation row brings a cost of its own, which no such row should; it was not counted.",
+        "Compare the total of the month with the invoice; if these costs belong to it, please report this.",
+        Severity.WARNING,
+    )
 
 
 SOURCE = BillSource(

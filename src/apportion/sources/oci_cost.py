@@ -1,9 +1,9 @@
 """Oracle Cloud Infrastructure cost reports (the CSV files below `reports/cost-csv` of a tenancy's report bucket).
 
-One row is one resource in one hour. BilledCost = EffectiveCost = ContractedCost = `cost/myCost`, which includes overage;
-`cost/unitPrice` is the price agreed with the tenancy, so there is no ListCost. Corrections are rows of their own that
-change the cost of earlier ones, so the plain sum holds; they have ChargeClass `Correction`. A report has no billing
-period: it is the month in which the usage starts, in UTC.
+One row is one resource in one hour. BilledCost = EffectiveCost = ContractedCost = `cost/myCost`, which includes
+overage; `cost/unitPrice` is the price agreed with the tenancy, so there is no ListCost. Corrections are rows of their
+own that change the cost of earlier ones, so the plain sum holds; they have ChargeClass `Correction`. A report has no
+billing period: it is the month in which the usage starts, in UTC.
 
 As in Oracle's own FOCUS report the billing account is the subscription (the tenancy, where a row has none) and the sub
 account the tenancy; the compartment is the resource group. Tags keep the key `Namespace.key`.
@@ -70,7 +70,6 @@ def mapping(columns: tuple[str, ...], config: SourceConfig) -> ColumnMapping:
             what=f"is no OCI cost report: {', '.join(missing)} is missing.",
             fix="Copy the files below reports/cost-csv of the bucket; usage reports have no costs.",
         )
-    # not by lower-case name: tag keys differ in case
     tags = [(name, name.removeprefix(_TAG)) for name in columns if name.startswith(_TAG)]
     return ColumnMapping(
         form="OCI cost report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from apportion.tagging.coverage import SEEN, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from decimal import Decimal
 
     from apportion.engine.duck import DuckDb
 
@@ -71,12 +71,13 @@ class Worklist:
         if self.before is None or self.after is None or not self.items:
             return f"no resource is left to tag for {self.dimension}"
         noun = "this resource" if len(self.items) == 1 else f"these {len(self.items)} resources"
-        change = f"+{_percent(self.after - self.before)} ({_percent(self.before)} to {_percent(self.after)})"
-        return f"tag {noun}: {self.dimension} coverage {change}"
+        before, after = _percent(self.before), _percent(self.after)
+        return f"tag {noun}: {self.dimension} coverage +{after - before} % ({before} % to {after} %)"
 
 
-def _percent(share: Decimal) -> str:
-    return f"{share * 100:.1f} %"
+def _percent(share: Decimal) -> Decimal:
+    """Per cent to one digit, rounded before they are subtracted: the three figures of a sentence must agree."""
+    return (share * 100).quantize(Decimal("0.1"))
 
 
 WORKLIST = f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from apportion.cli.commands import report as reporting
 from apportion.cli.commands.ingest import sheet as ingest_sheet
 from apportion.cli.sheet import Sheet
 from apportion.cli.telling import progress
+from apportion.core.targets import UNALLOCATED
 
 if TYPE_CHECKING:
     from apportion.app.demonstration import Demonstration, Shown
@@ -67,9 +69,18 @@ def _brought_in(project: Shown) -> Sheet:
     return Sheet("demo", f"Project {project.folder}", (), notes=notes)
 
 
+def _coverage(project: Shown) -> str:
+    """The share of the last month's money that has a team, from the report by team."""
+    (section,) = project.answers[0].sections
+    place = next(i for i, column in enumerate(section.columns) if column.key == "share")
+    known = [row[place] for row in section.rows if row[0] != UNALLOCATED]
+    covered = sum((share for share in known if isinstance(share, Decimal)), Decimal(0))
+    return f"{figures.percent(covered)} of BilledCost {project.answers[0].period} has a team"
+
+
 def closing(shown: Demonstration) -> str:
-    """Totals in = totals out, whether the certificate holds, and what to try next."""
-    lines = []
+    """How much has an owner, totals in = totals out, whether the certificate holds, and what to try next."""
+    lines = [f"\nCoverage: {_coverage(shown.company)}"]
     for project in (shown.sample, shown.company):
         run = project.posted.run
         verdict = "holds" if project.certificate.passed else "DOES NOT HOLD"

@@ -8,7 +8,7 @@ import click
 
 from apportion import app
 from apportion.cli import options
-from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.core.targets import EVIDENCE_NAMES, Evidence
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ PIECES = (
 @click.pass_obj
 def command(
     settings: Settings,
+    /,
     charge: tuple[str, ...],
     period: str | None,
     metric: str,
@@ -147,8 +148,13 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
         ),
         Section((Column("column", "Column"), Column("value", "Value")), said, title="How it is described"),
     )
-    facts = {"file": origin.file, "row": origin.row, "file_sha256": origin.file_sha256, "repairs": origin.repairs}
-    return Sheet("explain-charge", f"Charge {found.charge_id}, run {found.run_id}", sections, facts=dict(facts))
+    facts: dict[str, Cell] = {
+        "file": origin.file,
+        "row": origin.row,
+        "file_sha256": origin.file_sha256,
+        "repairs": origin.repairs,
+    }
+    return Sheet("explain-charge", f"Charge {found.charge_id}, run {found.run_id}", sections, facts=facts)
 
 
 def _tier(evidence: str) -> str:

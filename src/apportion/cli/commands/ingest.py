@@ -8,7 +8,7 @@ import click
 
 from apportion import app
 from apportion.cli.options import output, show
-from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.cli.telling import progress
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(settings: Settings, source: str | None, paths: tuple[str, ...], form
 
 def sheet(results: Sequence[IngestResult]) -> Sheet:
     """What came in, one row per source, account, month and currency."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for result in results:
         restated = {restatement.new_snapshot for restatement in result.restatements}
         for snapshot in result.published:

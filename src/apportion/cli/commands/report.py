@@ -8,7 +8,7 @@ import click
 
 from apportion import app
 from apportion.cli import options
-from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 
 if TYPE_CHECKING:
     from apportion.cli.main import Settings
@@ -29,7 +29,15 @@ KINDS = {"trend": Kind.CHANGE}
 @options.filters
 @options.output
 @click.pass_obj
-def command(settings: Settings, by: str, period: str | None, metric: str, trend_months: int, **given: Any) -> None:  # noqa: ANN401
+def command(
+    settings: Settings,
+    /,
+    by: str,
+    period: str | None,
+    metric: str,
+    trend_months: int,
+    **given: Any,  # noqa: ANN401 - the filters and the form
+) -> None:
     """Show cost of a month (the last one by default) or of a range, with change and trend.
 
     \b
@@ -65,5 +73,5 @@ def sheet(answer: Answer) -> Sheet:
         )
         for section in answer.sections
     )
-    facts = {"period": str(answer.period), "metric": answer.metric}
-    return Sheet("report", answer.title, sections, facts=dict(facts), notes=answer.notes)
+    facts: dict[str, Cell] = {"period": str(answer.period), "metric": answer.metric}
+    return Sheet("report", answer.title, sections, facts=facts, notes=answer.notes)

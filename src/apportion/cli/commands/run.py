@@ -8,7 +8,7 @@ import click
 
 from apportion import app
 from apportion.cli.options import output, show
-from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.cli.telling import progress
 
 if TYPE_CHECKING:
@@ -54,5 +54,5 @@ def sheet(posted: Posted) -> Sheet:
         for currency, metrics in run.totals_in.items()
     )
     state = "is up to date" if posted.unchanged else f"calculated {posted.fresh} parts, reused {posted.reused}"
-    facts = {"run": run.id, "engine": run.engine, "fresh": posted.fresh, "reused": posted.reused}
-    return Sheet("run", f"Run {run.id} {state}: totals in = totals out", sections, facts=dict(facts))
+    facts: dict[str, Cell] = {"run": run.id, "engine": run.engine, "fresh": posted.fresh, "reused": posted.reused}
+    return Sheet("run", f"Run {run.id} {state}: totals in = totals out", sections, facts=facts)

@@ -9,7 +9,7 @@ import click
 
 from apportion import app
 from apportion.cli.options import output, show
-from apportion.cli.sheet import Column, Kind, Section, Sheet
+from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.cli.telling import progress
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ def sheet(found: Certificate) -> Sheet:
     if found.faults:
         sections.append(Section((Column("fault", "Fault"),), [(fault,) for fault in found.faults], title="Faults"))
     verdict = "holds" if found.passed else "does not hold"
-    facts = {
+    facts: dict[str, Cell] = {
         "run": found.run_id,
         "charges": found.charges,
         "stored_files": len(found.stored),
         "holds": found.passed,
         "certificate_sha256": found.sha256,
     }
-    return Sheet("verify", f"Run {found.run_id} {verdict}", tuple(sections), facts=dict(facts))
+    return Sheet("verify", f"Run {found.run_id} {verdict}", tuple(sections), facts=facts)

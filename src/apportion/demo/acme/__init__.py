@@ -2,3 +2,7 @@
 
 Everything is computed from whole numbers and a seed, so the same seed writes the same bytes on every machine.
 """
+
+from apportion.demo.acme.write import RESTATED, write_company
+
+__all__ = ["RESTATED", "write_company"]

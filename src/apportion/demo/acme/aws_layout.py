@@ -7,15 +7,19 @@ delivery". The export of acme has daily rows with resource ids and without split
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from apportion.core.period import Month
-from apportion.demo.acme.bill import Bill
 from apportion.demo.acme.usage import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from apportion.core.period import Month
+    from apportion.demo.acme.bill import Bill
 
 _TEXT, _DOUBLE, _TIME = pa.string(), pa.float64(), pa.timestamp("ms")
 _MAP = pa.map_(pa.string(), pa.string())
@@ -45,9 +49,7 @@ savings_plan_start_time savings_plan_total_commitment_to_date:d savings_plan_use
 """
 _KINDS = {"": _TEXT, "d": _DOUBLE, "t": _TIME, "m": _MAP, "md": pa.map_(pa.string(), pa.float64())}
 
-SCHEMA = pa.schema(
-    [(name, _KINDS[kind]) for name, _, kind in (word.partition(":") for word in _COLUMNS.split())]
-)
+SCHEMA = pa.schema([(name, _KINDS[kind]) for name, _, kind in (word.partition(":") for word in _COLUMNS.split())])
 """The exported columns, in the dictionary's order."""
 
 EXPORT = "acme"

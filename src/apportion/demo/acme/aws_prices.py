@@ -55,7 +55,8 @@ def _notebook(instance: str, price: str) -> AwsSku:
 def _box(instance: str, price: str, paid: str | None = None) -> AwsSku:
     kind = "SpotUsage" if paid else "BoxUsage"
     return AwsSku(
-        "AmazonEC2", "Amazon Elastic Compute Cloud", f"{kind}:{instance}", "RunInstances:SV001" if paid else "RunInstances",
+        "AmazonEC2", "Amazon Elastic Compute Cloud", f"{kind}:{instance}",
+        "RunInstances:SV001" if paid else "RunInstances",
         "Compute Instance", "Hrs", D(price), "i-0{hex}", instance, D(paid) if paid else None,
     )  # fmt: skip
 
@@ -98,7 +99,8 @@ PRICES = {
     "g5.12 spot": _box("g5.12xlarge", "5.672", "2.2688"),
     "p4d spot": _box("p4d.24xlarge", "32.7726", "11.5104"),
     "eks": _plain(
-        "AmazonEKS|Amazon Elastic Container Service for Kubernetes|USE1-AmazonEKS-Hours:perCluster|CreateOperation|Compute|Hours",
+        "AmazonEKS|Amazon Elastic Container Service for Kubernetes|USE1-AmazonEKS-Hours:perCluster"
+        "|CreateOperation|Compute|Hours",
         "0.1", "arn:aws:eks:us-east-1:{account}:cluster/{name}",
     ),
     "ebs": _plain(_EC2 + "EBS:VolumeUsage.gp3|CreateVolume-Gp3|Storage|GB-Mo", "0.08", "vol-0{hex}"),

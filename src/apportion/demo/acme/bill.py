@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from apportion.demo.acme.truth import Caused, Delivered, Truth
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from apportion.demo.acme.truth import Caused, Delivered, Truth
 
 
 @dataclass(slots=True)

@@ -128,5 +128,5 @@ def project_owner(project: str, environment: str) -> Owner:
 
 
 def pool(name: str) -> Owner:
-    """The owner of what all share: `support`, `tax`, `credits`, `commitment`, `network`, `monitoring`, `idle` …"""
+    """The owner of what all share: `support`, `tax`, `credits`, `commitment`, `network`, `monitoring`, `idle` …."""
     return Owner(pool=name)

@@ -6,14 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apportion.core.money import piece, plain
-from apportion.core.period import Month
 from apportion.demo.acme.company import TEAMS, Owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apportion.core.period import Month
 
 Parts = Sequence[tuple[Owner, int]]
 """Owners and their parts of a shared resource; the whole is the sum of the parts."""
@@ -51,7 +55,9 @@ class Truth:
     folder: Path
     rows: dict[str, list[object]] = field(default_factory=lambda: {name: [] for name in _ROWS})
     shares: dict[str, list[object]] = field(default_factory=lambda: {name: [] for name in _USES})
-    totals: dict[tuple[object, ...], list[Decimal]] = field(default_factory=lambda: defaultdict(lambda: [Decimal(0)] * 2))
+    totals: dict[tuple[object, ...], list[Decimal]] = field(
+        default_factory=lambda: defaultdict(lambda: [Decimal(0)] * 2)
+    )
 
     def add(self, caused: Caused, *, delivery: Delivered, row: int) -> None:
         """Note one row: one line for each owner, the pieces adding up to the row exactly."""

@@ -1,16 +1,20 @@
-"""How much of a resource is used on each day of a month: whole thousandths of its unit, from a seed and nothing else."""
+"""How much of a resource is used on each day of a month: thousandths of its unit, from a seed and nothing else."""
 
 from __future__ import annotations
 
 import calendar
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from apportion.core.period import Month
 from apportion.demo.acme.company import WHOLE, Owner, trend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from apportion.core.period import Month
 
 DAY_HOURS = 24
 

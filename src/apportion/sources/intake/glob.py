@@ -49,7 +49,7 @@ def _member(part: str) -> str:
     """A character or a range in a class; a range from high to low holds nothing."""
     if len(part) == 1:
         return re.escape(part)
-    low, _, high = part
+    low, high = part[0], part[-1]
     return f"{re.escape(low)}-{re.escape(high)}" if low <= high else ""
 
 

@@ -1,0 +1,119 @@
+"""acme's `apportion.toml`: what its ML platform team has written down about whose cost is whose."""
+
+from __future__ import annotations
+
+from apportion.demo.acme.company import MODELS, PROJECTS, TEAM_CODES, TEAMS
+
+_HEAD = """\
+# acme's own configuration. The company is invented; the untidiness is not.
+
+[project]
+name = "acme"
+currency = "USD"
+
+[[sources]]
+id = "aws"
+kind = "aws_cur"          # a CUR 2.0 export: the folder is read through its manifests
+paths = ["bills/aws"]
+
+[[sources]]
+id = "gcp"
+kind = "gcp_billing"
+paths = ["bills/gcp"]
+
+[[sources]]
+id = "azure"
+kind = "azure_usage"
+paths = ["bills/azure"]
+
+[[sources]]
+id = "llm"
+kind = "focus"            # what the gateway says OpenAI and Anthropic billed, per API key
+paths = ["bills/llm"]
+
+[tags.keys]               # the first key that a resource has wins; case and - or _ do not matter
+team = ["team", "ml-team", "owner"]
+project = ["project"]
+model = ["model"]
+environment = ["environment", "env", "stage"]
+
+[tags.values.environment]
+production = "prod"
+prd = "prod"
+stage = "staging"
+stg = "staging"
+development = "dev"
+"""
+
+_RULES = """
+[tags.policy]
+required = ["team", "environment"]
+
+[tags.policy.allowed]
+environment = ["prod", "staging", "dev"]
+
+[[tags.policy.cases]]
+when = { environment = "prod" }
+required = ["model"]
+
+# What the tags do not say, rules say: in this order, the first that answers a dimension.
+
+[[rules]]
+id = "cluster-nodes"      # shared by all; metering will divide them among the jobs that ran on them
+when = { tags_match = { "eks:cluster-name" = "^acme-ml$" } }
+set = { team = "platform", project = "ml-platform", environment = "prod" }
+
+[[rules]]
+id = "sagemaker-by-name"  # endpoints and jobs are named after their model
+when = { service = "Amazon SageMaker", resource_name_matches = "^doc-ocr" }
+set = { model = "doc-ocr" }
+
+[[rules]]
+id = "voice-pilot"        # the pilot ran without tags until it had a name
+when = { provider = "Google Cloud", resource_name_matches = "^voice-asr" }
+valid_from = 2026-08-01
+set = { model = "voice-asr" }
+
+[[rules]]
+id = "scoring-api"        # one endpoint answers for two models; agreed shares
+when = { resource_name = "scoring-api" }
+split = [{ weight = 70, model = "credit-xgb" }, { weight = 30, model = "collect-rank" }]
+
+[[rules]]
+id = "risk-notebooks"
+when = { resource_name_matches = "^nb-risk-" }
+set = { team = "risk", environment = "dev" }
+
+[[rules]]
+id = "network-and-logs"
+when = { resource_name_matches = "^(nat-|ingress|mesh|gateway-ip|acme-prod-|acme-logs|audit-logs|assistant-egress)" }
+set = { team = "platform", project = "ml-platform" }
+
+[maps.accounts]           # whole accounts and projects, where nothing better is known
+"acme-assistant" = { team = "assistant" }
+"acme-vision-prod" = { team = "risk", environment = "prod" }
+
+[maps.resource_groups]
+"rg-lending-prod" = { environment = "prod" }
+"rg-lending-dev" = { environment = "dev" }
+"rg-shared" = { team = "platform" }
+"""
+
+
+def text() -> str:
+    """The whole file."""
+    teams = [f'{code} = "{team}"' for team, code in TEAM_CODES.items()]
+    teams += [f'{team}-team = "{team}"' for team in TEAMS]
+    units = [f'{team} = "{unit}"' for team, unit in TEAMS.items()]
+    models = [f'{name} = {{ team = "{PROJECTS[m.project]}", project = "{m.project}" }}' for name, m in MODELS.items()]
+    parts = [
+        _HEAD,
+        "[tags.values.team]         # finance's codes and the suffix some people add",
+        *teams,
+        "\n[hierarchy.teams]          # team -> business unit",
+        *units,
+        "\n[hierarchy.models]         # who owns a model; a model tag alone then names team and project too",
+        *models,
+        _RULES,
+    ]
+    return "\n".join(parts)
