@@ -36,7 +36,7 @@ def owners(row):
 
 def export(folder, place, to, **options):
     with open_store(folder) as store:
-        result = ingest(SourceConfig("bills", "focus", (str(place),)), store=store, base=Path(), memory="6GB")
+        result = ingest(SourceConfig("bills", "focus", (str(place),)), store=store, base=Path())
         run = post_current(store, owners)
         written = export_focus(store, run, period=ALL, to=to, **options)
         origins = {part.snapshot_id: store.snapshot(part.snapshot_id).charges for part in run.parts}

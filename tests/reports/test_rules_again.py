@@ -27,7 +27,7 @@ KEYS = {
 def export(folder, place, to, rule):
     config = Config("c", "USD", "s", (), TagConfig(KEYS), rules=(rule,), hierarchy=Hierarchy(teams={"Ads": "Growth"}))
     with open_store(folder) as store, engine("duckdb") as duckdb:
-        ingest(SourceConfig("bills", "focus", (str(place),)), store=store, base=Path(), memory="6GB")
+        ingest(SourceConfig("bills", "focus", (str(place),)), store=store, base=Path())
         run = post(store, config, config_text="", engine=duckdb).run
         return export_focus(store, run, period=Period.parse("2024-09..2024-10"), to=to)
 

@@ -10,6 +10,7 @@ from apportion.app.billing import ingest
 from apportion.app.checking import verify
 from apportion.app.posting import run
 from apportion.app.project import open_project
+from apportion.core.period import Month, Period
 from apportion.core.progress import Progress, silent
 from apportion.demo import RESTATED, write_company, write_sample
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from apportion.app.project import Project
     from apportion.ledger.post import Posted
     from apportion.ledger.verify import Certificate
     from apportion.reports.reading.contract import Answer
@@ -44,44 +46,56 @@ class Demonstration:
     sample: Shown
 
 
+SAMPLE_MONTHS = Period(Month(2024, 9), Month(2024, 10))
+"""What the sample bill covers: one row is of October."""
+
+
 def demo(
     folder: Path, *, engine: str = "duckdb", engine_url: str | None = None, progress: Progress = silent
 ) -> Demonstration:
     """Write both projects into the folder, bring their bills in (one month of acme is restated), allocate and verify.
 
-    Writing is repeatable: the same files come out, and a second call finds nothing new to ingest.
+    Writing is repeatable: the same files come out. A project that was allocated before is not ingested again.
     """
     company, sample = folder / "acme", folder / "focus-sample"
     progress("writing the example company", 0, 1)
     write_company(company)
     write_sample(sample)
-    return Demonstration(
-        company=_shown(
-            company, ("team", "model", "evidence"), later=RESTATED, engine=engine, url=engine_url, progress=progress
-        ),
-        sample=_shown(sample, ("evidence",), later={}, engine=engine, url=engine_url, progress=progress),
-    )
+    with open_project(company) as project:
+        deliveries = _delivered(project, RESTATED, progress=progress)
+        posted = run(project, engine=engine, engine_url=engine_url, progress=progress)
+        answers = tuple(report(project, by=by) for by in ("team", "model", "evidence"))
+        shown = _shown(project, deliveries, posted, answers, progress=progress)
+    with open_project(sample) as project:
+        deliveries = _delivered(project, {}, progress=progress)
+        posted = run(project, engine=engine, engine_url=engine_url, progress=progress)
+        answers = (report(project, by="evidence", period=SAMPLE_MONTHS),)
+        return Demonstration(shown, _shown(project, deliveries, posted, answers, progress=progress))
+
+
+def _delivered(
+    project: Project, later: Mapping[str, tuple[str, ...]], *, progress: Progress
+) -> tuple[IngestResult, ...]:
+    if project.store.current_run() is not None:
+        return ()
+    first = ingest(project, progress=progress)
+    again = [ingest(project, source=source, paths=paths, progress=progress) for source, paths in later.items()]
+    return (*first, *(result for results in again for result in results))
 
 
 def _shown(
-    folder: Path,
-    reports: tuple[str, ...],
+    project: Project,
+    deliveries: tuple[IngestResult, ...],
+    posted: Posted,
+    answers: tuple[Answer, ...],
     *,
-    later: Mapping[str, tuple[str, ...]],
-    engine: str,
-    url: str | None,
     progress: Progress,
 ) -> Shown:
-    with open_project(folder) as project:
-        ingested = list(ingest(project, progress=progress))
-        for source, paths in later.items():
-            ingested += ingest(project, source=source, paths=paths, progress=progress)
-        posted = run(project, engine=engine, engine_url=url, progress=progress)
-        return Shown(
-            folder=folder,
-            ingested=tuple(ingested),
-            posted=posted,
-            certificate=verify(project, progress=progress),
-            answers=tuple(report(project, by=by) for by in reports),
-            problems=problems(project),
-        )
+    return Shown(
+        folder=project.folder,
+        ingested=deliveries,
+        posted=posted,
+        certificate=verify(project, progress=progress),
+        answers=answers,
+        problems=problems(project),
+    )

@@ -1,7 +1,7 @@
 """How much of the bill is tagged, and how much is known in any way: per dimension, provider and currency.
 
-Money is the *size* of what was billed: the sum of the absolute BilledCost of each row of `money`, so that a credit
-counts like a charge and a share lies between 0 and 1 whatever the signs.
+Money is the *size* of what was billed: the sum of the absolute BilledCost of each group of charges that share their
+text and their owners, so that a credit counts like a charge and a share lies between 0 and 1 whatever the signs.
 """
 
 from __future__ import annotations
@@ -78,24 +78,22 @@ _FLAGS = per_dimension(
 
 SEEN = f"""
 told AS (
-    SELECT x_AttributeNo, unnest({_FLAGS}, recursive := true) FROM shares GROUP BY x_AttributeNo
-),
-sized AS (
-    SELECT x_AttributeNo, BillingCurrency AS currency, SUM(abs(BilledCost)) AS size,
-           SUM(BilledCost) AS amount, SUM(x_ChargeCount)::BIGINT AS charges
-    FROM money
-    GROUP BY x_AttributeNo, BillingCurrency
+    SELECT x_AttributeNo, BillingCurrency AS currency, abs(SUM(BilledCost)) AS size, SUM(BilledCost) AS amount,
+           SUM(CASE WHEN x_ShareLow = 0 THEN x_ChargeCount ELSE 0 END)::BIGINT AS charges,
+           unnest({_FLAGS}, recursive := true)
+    FROM allocations
+    GROUP BY x_AttributeNo, x_ValidFrom, BillingCurrency
 ),
 seen AS (
-    SELECT t.dimension, t.tagged, t.known, s.currency, s.size, s.amount, s.charges,
+    SELECT t.dimension, t.tagged, t.known, t.currency, t.size, t.amount, t.charges,
            coalesce(a.ServiceProviderName, a.ProviderName, '') AS provider,
            coalesce(a.SubAccountId, a.BillingAccountId, '') AS account,
            a.ServiceName, a.ResourceId, a.ResourceName, a.ResourceType, a.RegionId
-    FROM sized AS s
-    JOIN attributes AS a ON a.x_AttributeNo = s.x_AttributeNo
-    JOIN told AS t ON t.x_AttributeNo = s.x_AttributeNo
+    FROM told AS t
+    JOIN attributes AS a ON a.x_AttributeNo = t.x_AttributeNo
 )"""
-"""CTEs: every attribute row with money, once per dimension: is it tagged, is it known, how much is it."""
+"""CTEs: every group of charges of one attribute row under the rules of one time, once per dimension: is it tagged, is it
+known, how much is it. Rules that hold at another time than the charges do not count."""
 
 
 def _three(expression: str) -> str:
@@ -134,9 +132,8 @@ ORDER BY list_position($dimensions, s.dimension), s.provider, s.currency
 def tag_coverage(db: DuckDb) -> tuple[Coverage, ...]:
     """The coverage of each dimension, provider and currency, in that order.
 
-    Reads the session's `attributes` and `shares` (columns of `core.tables`) and `money`: x_AttributeNo,
-    BillingCurrency, BilledCost, x_ChargeCount, any number of rows per attribute. Attribute numbers must be unique over
-    all snapshots in them. An attribute with several shares counts as tagged or known if all of them are.
+    Reads the session's `attributes` and `allocations` (columns of `core.tables`). Attribute numbers must be unique over
+    all snapshots in them. Charges that are split count as tagged or known if all their pieces are.
     """
     return tuple(_coverage(*row) for row in db.rows(COVERAGE, {"dimensions": list(DIMENSIONS)}))
 

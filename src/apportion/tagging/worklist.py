@@ -117,7 +117,7 @@ ORDER BY list_position($dimensions, t.dimension), t.currency, r.place
 def worklist(db: DuckDb, *, limit: int = LIMIT) -> tuple[Worklist, ...]:
     """The worklist of each dimension and currency, at most `limit` resources each.
 
-    Reads the session's `attributes`, `shares` and `money`, as `tag_coverage` does.
+    Reads the session's `attributes` and `allocations`, as `tag_coverage` does.
     """
     rows = db.rows(WORKLIST, {"limit": limit, "dimensions": list(DIMENSIONS)})
     return tuple(

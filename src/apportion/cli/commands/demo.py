@@ -59,13 +59,17 @@ def sheets(shown: Demonstration) -> list[Sheet]:
 
 
 def _brought_in(project: Shown) -> Sheet:
-    sheet = ingest_sheet(project.ingested)
+    if not project.ingested:
+        return Sheet("demo", f"Project {project.folder}", (), notes=("Its bills were brought in before.",))
     by_source: dict[str, int] = {}
     for result in project.ingested:
         by_source[result.source_id] = by_source.get(result.source_id, 0) + sum(s.rows for s in result.published)
     restated = sum(len(result.restatements) for result in project.ingested)
     counts = ", ".join(f"{source} {rows:,}" for source, rows in by_source.items())
-    notes = (f"Charges brought in: {counts}. Months restated by a later delivery: {restated}.", *sheet.notes[:1])
+    notes = (
+        f"Charges brought in: {counts}. Months restated by a later delivery: {restated}.",
+        *ingest_sheet(project.ingested).notes[:1],
+    )
     return Sheet("demo", f"Project {project.folder}", (), notes=notes)
 
 

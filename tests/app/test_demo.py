@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+
+from apportion import app
+
+
+def test_the_demo_ends_with_totals_that_agree_coverage_and_three_commands(tmp_path):
+    run = "from apportion.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", run, "demo", str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert "USD BilledCost in 20.52022672899 = out 20.52022672899, to the last digit" in done.stdout
+    assert re.search(r"acme: 27,780 charges, certificate holds\n +USD BilledCost in ([\d,.]+) = out \1,", done.stdout)
+    assert re.search(r"Coverage: 8\d\.\d% of BilledCost 2026-10 has a team", done.stdout)
+    assert re.findall(r"^  apportion --project \S+ (\w+)", done.stdout, re.MULTILINE) == ["explain", "tags", "export"]
+    assert re.search(r"Team +Business unit +Cost +Change +Change % +Trend", done.stdout)
+    assert re.search(r"\n assist-llm +assistant +[\d,.]+ +\+", done.stdout)
+    again = app.demo(tmp_path / "demo")
+    assert (again.company.ingested, again.company.posted.unchanged) == ((), True)
+    assert again.sample.posted.run.totals_out["USD"]["BilledCost"] == Decimal("20.520226728990000000")
