@@ -28,7 +28,7 @@ def commands() -> str:
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.",
         "",
     ]
-    parent = click.Context(cli, info_name="apportion")
+    parent = click.Context(cli, info_name="apportion", **cli.context_settings)
     for title, names in GROUPS.items():
         lines += [f"## {title}", ""]
         for name in names:

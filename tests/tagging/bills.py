@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from apportion.allocation.statements import ALLOCATIONS
 from apportion.core import tables
 from apportion.core.arrow import schema
 from apportion.core.config import Condition, Config, Hierarchy, Maps, Rule, RuleShare, TagConfig, TagPolicy
 from apportion.engine import duck
+from apportion.ledger.together import MONEY
 from apportion.tagging.resolve import resolve
 
 if TYPE_CHECKING:
@@ -73,20 +75,27 @@ def only(path: Path, one, settings: Config) -> dict:
 
 
 @contextmanager
-def billed(path: Path, rows, amounts, settings: Config):
-    """A session with `attributes`, `shares` and `money`: one amount per row, a text or a (currency, text, count)."""
+def billed(path: Path, rows, amounts, settings: Config, *, day=datetime(2026, 10, 15)):
+    """A session with `attributes`, `allocations` and `money` of charges that start on the day.
+
+    One amount per row: a text in USD, or (currency, text, number of charges that cost it together).
+    """
     listed = [one if isinstance(one, tuple) else ("USD", one, 1) for one in amounts]
-    money = pa.table(
-        {
-            "x_AttributeNo": pa.array(range(1, len(listed) + 1), pa.int32()),
-            "BillingCurrency": [currency for currency, _, _ in listed],
-            "BilledCost": pa.array([Decimal(text) for _, text, _ in listed], pa.decimal128(38, 18)),
-            "x_ChargeCount": pa.array([count for _, _, count in listed], pa.int64()),
-        }
-    )
+    priced = [one | {"BillingCurrency": currency} for one, (currency, _, _) in zip(rows, listed, strict=True)]
     with duck.session(memory="500MB", threads=1) as db:
-        shares_table = resolve(db, write(path, rows), settings)
+        db.register("shares", resolve(db, write(path, priced), settings))
         db.read_parquet("attributes", [path / "attributes.parquet"])
-        db.register("shares", shares_table)
-        db.register("money", money)
+        db.register("charges", charges(listed, day))
+        db.register("allocations", db.ask(ALLOCATIONS))
+        db.run(MONEY)
         yield db
+
+
+def charges(listed, day) -> pa.Table:
+    """The charges of `billed`: of several together the first costs it all."""
+    made = [
+        {"x_AttributeNo": number, "ChargePeriodStart": day, "BilledCost": Decimal(text if place == 0 else 0)}
+        for number, (_, text, count) in enumerate(listed, 1)
+        for place in range(count)
+    ]
+    return pa.Table.from_pylist(made, schema=schema(tables.CHARGES))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -71,6 +72,14 @@ def test_a_charge_that_is_split_counts_as_known_only_if_every_piece_is(tmp_path)
     with billed(tmp_path, [row({})], ["1"], config([split])) as db:
         (found,) = team(tag_coverage(db))
     assert found.known_share == 0
+
+
+def test_a_dated_rule_counts_for_the_charges_of_its_time_only(tmp_path):
+    dated = rule("new", {"team": "a"}, valid_from=date(2026, 11, 1))
+    for day, share in ((datetime(2026, 10, 31), 0), (datetime(2026, 11, 1), 1)):
+        with billed(tmp_path, [row({}, ResourceId="i")], [("USD", "3", 2)], config([dated]), day=day) as db:
+            assert [(one.known_share, one.known.charges) for one in team(tag_coverage(db))] == [(share, 2 * share)]
+            assert worklist(db)[0].resources == 1 - share
 
 
 ROWS = st.lists(

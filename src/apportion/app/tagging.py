@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from apportion.app.asking import current_run, latest_month
 from apportion.app.project import read_config
+from apportion.core.targets import DIMENSIONS
 from apportion.engine import duck
-from apportion.errors import NoData
+from apportion.errors import NoData, UnknownName
 from apportion.ledger.together import open_together
 from apportion.tagging.coverage import Coverage, tag_coverage
 from apportion.tagging.plan_check import PlanFinding, check_plan
@@ -33,7 +34,12 @@ def tags_coverage(project: Project, *, period: Period | None = None) -> tuple[Co
 def tags_worklist(
     project: Project, *, dimension: str | None = None, period: Period | None = None, limit: int = 25
 ) -> tuple[Worklist, ...]:
-    """The resources to tag first, ranked by money, with the coverage that tagging them reaches; the last month."""
+    """The resources to tag first, ranked by money, with the coverage that tagging them reaches; the last month.
+
+    One list per dimension (all unless one is named) and currency. Raises `UnknownName` for a dimension that is none.
+    """
+    if dimension not in {None, *DIMENSIONS}:
+        raise UnknownName("dimension of tags", str(dimension), DIMENSIONS)
     with _opened(project, period) as db:
         lists = worklist(db, limit=limit)
     return tuple(found for found in lists if dimension in {None, found.dimension})

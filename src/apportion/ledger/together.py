@@ -1,4 +1,4 @@
-"""Several snapshots opened as one: their attributes, shares and money, with attribute numbers that do not collide."""
+"""Several snapshots opened as one: their attributes and allocations, with attribute numbers that do not collide."""
 
 from __future__ import annotations
 
@@ -13,30 +13,24 @@ if TYPE_CHECKING:
     from apportion.store import Store
     from apportion.store.records import Part
 
-_MONEY = """
+MONEY = """
 CREATE OR REPLACE TEMP VIEW money AS
 SELECT x_AttributeNo, BillingCurrency, SUM(BilledCost) AS BilledCost,
        CAST(SUM(CASE WHEN x_ShareLow = 0 THEN x_ChargeCount ELSE 0 END) AS BIGINT) AS x_ChargeCount
 FROM allocations
 GROUP BY x_AttributeNo, BillingCurrency
 """
+"""BilledCost and the number of charges per attribute row and currency."""
 
 _MOVED = "SELECT * REPLACE (CAST(x_AttributeNo + {offset} AS INTEGER) AS x_AttributeNo) FROM {name}"
 
 
 def open_together(db: DuckDb, store: Store, parts: Sequence[Part]) -> None:
-    """Make the views `attributes`, `shares`, `allocations` and `money` over all parts; hashes are checked.
-
-    `money` is BilledCost and the number of charges per attribute number and currency.
-    """
+    """Make the views `attributes`, `allocations` and `money` (see `MONEY`) over all parts; hashes are checked."""
     offset = 0
-    moved: dict[str, list[str]] = {"attributes": [], "shares": [], "allocations": []}
+    moved: dict[str, list[str]] = {"attributes": [], "allocations": []}
     for place, part in enumerate(parts):
-        paths = {
-            "attributes": store.snapshot(part.snapshot_id).attributes,
-            "shares": part.shares,
-            "allocations": part.allocations,
-        }
+        paths = {"attributes": store.snapshot(part.snapshot_id).attributes, "allocations": part.allocations}
         for name, path in paths.items():
             one = f"{name}_{place}"
             db.read_parquet(one, [store.checked(path)])
@@ -45,4 +39,4 @@ def open_together(db: DuckDb, store: Store, parts: Sequence[Part]) -> None:
         offset += count
     for name, selects in moved.items():
         db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
-    db.run(_MONEY)
+    db.run(MONEY)

@@ -92,8 +92,8 @@ seen AS (
     FROM told AS t
     JOIN attributes AS a ON a.x_AttributeNo = t.x_AttributeNo
 )"""
-"""CTEs: every group of charges of one attribute row under the rules of one time, once per dimension: is it tagged, is it
-known, how much is it. Rules that hold at another time than the charges do not count."""
+"""CTEs: every group of charges of one attribute row under the rules of one time, once per dimension: is it tagged, is
+it known, how much is it. Rules that hold at another time than the charges do not count."""
 
 
 def _three(expression: str) -> str:

@@ -82,7 +82,7 @@ def policy_breaches(db: DuckDb, config: Config) -> tuple[Breach, ...]:
     """Everything in the bill that breaks the tag policy, per dimension and currency.
 
     Only what tags say is looked at, not what rules and maps add; a tag can be missing on resources only. Reads the
-    session's `attributes` and `money`, as `tag_coverage` does, and takes its names `tag_…`.
+    session's `attributes` and `money`, as `find_variants` does, and takes its names `tag_…`.
     """
     vocabulary = Vocabulary.of(config)
     answer_tags(db, vocabulary)

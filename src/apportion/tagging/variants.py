@@ -109,7 +109,8 @@ ORDER BY ALL
 def find_variants(db: DuckDb, config: Config) -> Variants:
     """What to merge, values and keys. Two names the configuration itself knows are never suggested to be one.
 
-    Reads the session's `attributes` and `money`, as `tag_coverage` does, and takes its names `tag_…`.
+    Reads the session's `attributes` and `money` (x_AttributeNo, BillingCurrency, BilledCost, x_ChargeCount, any number
+    of rows per attribute) and takes its names `tag_…`.
     """
     vocabulary = Vocabulary.of(config)
     answer_tags(db, vocabulary)

@@ -10,6 +10,7 @@ import click
 from apportion import app
 from apportion.cli import options
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
+from apportion.core.money import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,8 @@ def command() -> None:
 def coverage(settings: Settings, period: str | None, form: str | None, *, as_json: bool) -> None:
     """Show how much of the bill is tagged, and how much is known in any way.
 
-    By dimension, provider and currency; in charges and in money (the sum of absolute BilledCost).
+    By dimension, provider and currency; in charges and in money: the sum of the absolute BilledCost of each group of
+    charges that share their text and owners. Known is what is not unallocated: by tag, split, rule or map.
 
     \b
     Example:
@@ -140,7 +142,13 @@ def _worklist_sheet(found: Sequence[Worklist]) -> Sheet:
         )
         for each in found
     )
-    return Sheet("tags-worklist", "What to tag first", sections)
+    notes = tuple(
+        f"{each.currency} {plain(each.untaggable)} without {each.dimension} belongs to no resource "
+        "(tax, support, fees): a rule or an account map can own it, a tag cannot."
+        for each in found
+        if each.untaggable
+    )
+    return Sheet("tags-worklist", "What to tag first", sections, notes=notes)
 
 
 @command.command("variants")
@@ -182,7 +190,7 @@ def _variants_sheet(found: Variants) -> Sheet:
 
 
 def _money(use: Use) -> str:
-    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in use.amount.items())
+    return ", ".join(f"{currency} {plain(amount)}" for currency, amount in use.amount.items())
 
 
 @command.command("check")

@@ -32,6 +32,7 @@ TABLES = (
 def upgrade() -> None:
     """Create all tables."""
     _snapshots()
+    _deliveries()
     _restatements_and_problems()
     _parts()
     _runs()
@@ -78,6 +79,9 @@ def _snapshots() -> None:
         sa.ForeignKeyConstraint(["snapshot_id"], ["snapshots.id"]),
         sqlite_strict=True,
     )
+
+
+def _deliveries() -> None:
     op.create_table(
         "current_snapshots",
         sa.Column("source_id", sa.Text(), nullable=False),
