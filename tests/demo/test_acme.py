@@ -96,7 +96,7 @@ def test_the_product_never_needs_the_truth(tmp_path):
     write_company(tmp_path / "acme", months=1)
     config = parse_config((tmp_path / "acme" / "apportion.toml").read_text())
     assert not any("truth" in path for source in config.sources for path in source.paths)
-    assert len(config.rules) == 6
+    assert len(config.rules) == 7
 
 
 def test_tags_are_as_untidy_as_they_are(acme):

@@ -10,6 +10,7 @@ from apportion.demo.acme.aws_layout import SCHEMA, data_file, write_parts
 from apportion.demo.acme.aws_plan import ACCOUNT_NAMES, NODES, PLANNED_NODES, PROD, RESOURCES, SHARED
 from apportion.demo.acme.aws_prices import PRICES, AwsSku
 from apportion.demo.acme.bill import Bill, as_double
+from apportion.demo.acme.cluster import pods_of
 from apportion.demo.acme.company import Owner, model_owner, pool
 from apportion.demo.acme.habits import tags_of
 from apportion.demo.acme.truth import Caused, Delivered, Truth, alone
@@ -61,7 +62,7 @@ def _usage(plan: Plan, month: Month) -> Iterator[Line]:
 def _used(plan: Plan, resource: Resource, sku: AwsSku, *, month: Month, day: int, quantity: Decimal, name: str) -> Line:
     listed = (sku.price * quantity).quantize(_CENTS)
     paid = ((sku.paid or sku.price) * quantity).quantize(_CENTS)
-    covered = resource.name.split("-copy")[0] in PLANNED_NODES
+    covered = _planned(resource)
     effective = (listed * _PLAN_RATE).quantize(_CENTS) if covered else paid
     row = {
         **_frame(month, day, f"{resource.name}|{resource.sku}|{name}|{plan.seed}"),
@@ -71,6 +72,7 @@ def _used(plan: Plan, resource: Resource, sku: AwsSku, *, month: Month, day: int
         "line_item_product_code": sku.code,
         "line_item_usage_type": sku.usage_type,
         "line_item_operation": sku.operation,
+        "bill_billing_entity": "AWS Marketplace" if sku.seller else "AWS",
         "line_item_legal_entity": sku.seller or "Amazon Web Services, Inc.",
         "line_item_resource_id": sku.arn.format(account=resource.place, name=name, hex=digest(name, "aws")),
         "line_item_line_item_description": f"${sku.price} per {sku.unit} {sku.usage_type}",
@@ -89,7 +91,13 @@ def _used(plan: Plan, resource: Resource, sku: AwsSku, *, month: Month, day: int
             "savings_plan_savings_plan_effective_cost": as_double(effective),
         }
     billed = _ZERO if covered else paid
-    return row, Caused(f"{month}-{day:02d}", name, billed, effective, alone(resource.owner))
+    by = pods_of(resource, month, day=day, plan=plan) if resource.owner.pool == "node" else alone(resource.owner)
+    return row, Caused(f"{month}-{day:02d}", name, billed, effective, by)
+
+
+def _planned(resource: Resource) -> bool:
+    """Whether the savings plan covers the machine: a planned node, or the copy of one that a larger scale adds."""
+    return any(resource.name == node or resource.name.startswith(f"{node}-") for node in PLANNED_NODES)
 
 
 def _product(sku: AwsSku) -> list[tuple[str, str]]:
@@ -105,7 +113,7 @@ def _frame(month: Month, day: int, words: str) -> dict[str, object]:
         "bill_billing_entity": "AWS",
         "bill_billing_period_start_date": month.start,
         "bill_billing_period_end_date": month.end,
-        "bill_invoice_id": f"2026{digest('invoice', month)[:8].upper()}",
+        "bill_invoice_id": f"{month.year}{digest('invoice', month)[:8].upper()}",
         "bill_invoicing_entity": "Amazon Web Services, Inc.",
         "bill_payer_account_id": SHARED,
         "bill_payer_account_name": ACCOUNT_NAMES[SHARED],
@@ -149,7 +157,7 @@ def _savings_plan(plan: Plan, month: Month) -> Iterator[Line]:
     """The negation of what the plan covers and the plan's fee, a day at a time: on Sundays half of it is unused."""
     for day in range(1, days_of(month) + 1):
         listed, used, full = _ZERO, _ZERO, _ZERO
-        for resource in plan.scaled(tuple(node for node in NODES if node.name in PLANNED_NODES)):
+        for resource in filter(_planned, plan.scaled(NODES)):
             price = PRICES[resource.sku].price
             full += (price * 24 * _PLAN_RATE).quantize(_CENTS)
             for when, quantity, _ in uses(resource, month, plan):

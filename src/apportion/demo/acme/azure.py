@@ -21,18 +21,27 @@ if TYPE_CHECKING:
 
     from apportion.core.period import Month
 
-SUBSCRIPTION = "7d1e6f0a-3b52-4c8e-9a1d-acme00000001"
+SUBSCRIPTION = "7d1e6f0a-3b52-4c8e-9a1d-ac3e00000001"
 PROD, DEV, SHARED = "rg-lending-prod", "rg-lending-dev", "rg-shared"
 _M, _W, _B = Pattern.MACHINES, Pattern.WORKDAYS, Pattern.BURST
 _DIGITS = Decimal("0.0000001")
 
 COLUMNS = (
     *("invoiceId", "billingAccountId", "billingAccountName", "billingPeriodStartDate", "billingPeriodEndDate"),
-    *("subscriptionId", "subscriptionName", "date", "productName", "meterCategory", "meterSubCategory", "meterId"),
+    *("SubscriptionId", "subscriptionName", "date", "ProductName", "meterCategory", "meterSubCategory", "meterId"),
     *("meterName", "unitOfMeasure", "quantity", "effectivePrice", "unitPrice", "costInBillingCurrency"),
-    *("billingCurrency", "resourceGroup", "resourceId", "resourceLocation", "consumedService", "tags", "chargeType"),
-    *("frequency", "pricingModel", "publisherName", "paygCostInBillingCurrency", "pricingCurrency", "payGPrice"),
+    *(
+        "billingCurrency",
+        "resourceGroupName",
+        "ResourceId",
+        "resourceLocation",
+        "consumedService",
+        "tags",
+        "chargeType",
+    ),
+    *("frequency", "pricingModel", "publisherName", "paygCostInBillingCurrency", "pricingCurrency", "PayGPrice"),
 )
+"""Columns of "cost and usage details (actual)" of a Microsoft Customer Agreement, in Azure's own mix of cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ def _usage(plan: Plan, month: Month) -> Iterator[tuple[dict[str, str], Caused]]:
             cost = (meter.price * quantity).quantize(_DIGITS)
             group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{resource.place}"
             row = _row(month, day, cost) | {
-                "productName": f"{meter.category} - {meter.name}",
+                "ProductName": f"{meter.category} - {meter.name}",
                 "meterCategory": meter.category,
                 "meterId": digest(meter.name),
                 "meterName": meter.name,
@@ -125,10 +134,10 @@ def _usage(plan: Plan, month: Month) -> Iterator[tuple[dict[str, str], Caused]]:
                 "quantity": f"{quantity:f}",
                 "effectivePrice": str(meter.price),
                 "unitPrice": str(meter.price),
-                "payGPrice": str(meter.price),
+                "PayGPrice": str(meter.price),
                 "paygCostInBillingCurrency": f"{cost:f}",
-                "resourceGroup": resource.place,
-                "resourceId": f"{group}/providers/{meter.provider}/{name}",
+                "resourceGroupName": resource.place,
+                "ResourceId": f"{group}/providers/{meter.provider}/{name}",
                 "consumedService": meter.provider.partition("/")[0],
                 "tags": json.dumps(tags_of(resource.owner, resource.habit, name=name)),
             }
@@ -142,7 +151,7 @@ def _row(month: Month, day: int, cost: Decimal) -> dict[str, str]:
         "billingAccountName": "acme",
         "billingPeriodStartDate": f"{month.start:%m/%d/%Y}",
         "billingPeriodEndDate": f"{month.start.replace(day=days_of(month)):%m/%d/%Y}",
-        "subscriptionId": SUBSCRIPTION,
+        "SubscriptionId": SUBSCRIPTION,
         "subscriptionName": "acme-lending",
         "date": f"{month.month:02d}/{day:02d}/{month.year}",
         "costInBillingCurrency": f"{cost:f}",
@@ -159,7 +168,7 @@ def _row(month: Month, day: int, cost: Decimal) -> dict[str, str]:
 def _support(month: Month) -> tuple[dict[str, str], Caused]:
     cost = Decimal(100)
     row = _row(month, 1, cost) | {
-        "productName": "Standard Support",
+        "ProductName": "Standard Support",
         "meterCategory": "Support",
         "meterId": digest("support"),
         "chargeType": "Purchase",
@@ -171,7 +180,7 @@ def _support(month: Month) -> tuple[dict[str, str], Caused]:
 def _rounding(month: Month) -> tuple[dict[str, str], Caused]:
     cost, last = Decimal("-0.0000004"), days_of(month)
     row = _row(month, last, cost) | {
-        "productName": "Rounding adjustment",
+        "ProductName": "Rounding adjustment",
         "meterCategory": "Rounding",
         "meterId": digest("rounding"),
         "chargeType": "RoundingAdjustment",

@@ -85,6 +85,11 @@ when = { resource_name_matches = "^nb-risk-" }
 set = { team = "risk", environment = "dev" }
 
 [[rules]]
+id = "savings-plan"       # bought for the cluster's nodes
+when = { service = "ComputeSavingsPlans" }
+set = { team = "platform", project = "ml-platform" }
+
+[[rules]]
 id = "network-and-logs"
 when = { resource_name_matches = "^(nat-|ingress|mesh|gateway-ip|acme-prod-|acme-logs|audit-logs|assistant-egress)" }
 set = { team = "platform", project = "ml-platform" }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def write_llm(folder: Path, plan: Plan, month: Month, truth: Truth) -> None:
 
 def _row(key: Resource, month: Month, day: int, *, name: str, quantity: Decimal, cost: Decimal) -> dict[str, str]:
     provider, meter, price = SKUS[key.sku]
-    start = f"{month}-{day:02d}"
+    start = month.start.replace(day=day)
     money = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), f"{cost:f}")
     return money | {
         "BillingAccountId": f"acme-{provider.lower()}",
@@ -80,8 +81,8 @@ def _row(key: Resource, month: Month, day: int, *, name: str, quantity: Decimal,
         "ChargeCategory": "Usage",
         "ChargeDescription": meter,
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodStart": f"{start}T00:00:00Z",
-        "ChargePeriodEnd": f"{start}T23:59:59Z",
+        "ChargePeriodStart": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        "ChargePeriodEnd": f"{start + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
         "ConsumedQuantity": f"{quantity:f}",
         "ConsumedUnit": "Million Tokens",
         "InvoiceIssuerName": provider,

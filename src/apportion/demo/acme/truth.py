@@ -74,14 +74,9 @@ class Truth:
             total = self.totals[(*line, TEAMS.get(owner.team or ""), *owned)]
             total[0] += billed
             total[1] += effective
+            if len(caused.by) > 1:
+                _append(self.shares, (str(delivery.month), caused.day, caused.resource, *owned, parts, whole))
             low = high
-
-    def used(self, month: Month, caused: Caused) -> None:
-        """Note who used a shared resource on a day and how much of it: what a meter would have seen."""
-        whole = sum(parts for _, parts in caused.by)
-        for owner, parts in caused.by:
-            owned = (owner.team, owner.project, owner.model, owner.environment, owner.pool)
-            _append(self.shares, (str(month), caused.day, caused.resource, *owned, parts, whole))
 
     def close_month(self, month: Month, *, delivery: int = 1) -> None:
         """Write what was noted since the last call, and forget it."""

@@ -25,7 +25,9 @@ _TRUTH = """# The truth about acme's bills
 Who really caused each row. Apportion never reads this folder; tests of accuracy do.
 
 - `rows/`: one line per row of a bill and owner, with the amounts as exact text. An owner is a team, project, model and
-  environment, or a pool (support, tax, credits, commitment, node, network …) where nobody caused it alone.
+  environment, or a pool (support, tax, credits, commitment, network, idle …) where nobody caused it alone. A row of a
+  node of the Kubernetes cluster is cut, to the 18th digit, among those whose pods ran on it; the rest is idle.
+- `shared/`: what a meter would have seen of those nodes: whose pods had how many parts of the node on each day.
 - `totals.parquet`: the same, summed by source, delivery, month and owner.
 """
 
