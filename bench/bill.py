@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import duckdb
@@ -48,12 +49,17 @@ FROM (SELECT i, i % $resources AS r, $resources AS resources FROM range($rows) A
 """
 
 
-def write(folder: Path, rows: int) -> tuple[Path, Path]:
-    """The bill as `bill.parquet` and `bill.csv` in the folder; kept from an earlier call with as many rows."""
-    parquet, csv = folder / f"bill-{rows}.parquet", folder / f"bill-{rows}.csv"
+def paths(folder: Path, rows: int) -> tuple[Path, Path]:
+    """Where the bill of that many rows lies: as Parquet and as CSV."""
+    return folder / f"bill-{rows}.parquet", folder / f"bill-{rows}.csv"
+
+
+def write(folder: Path, rows: int) -> None:
+    """Write the bill as Parquet and as CSV; kept from an earlier call with as many rows."""
+    parquet, csv = paths(folder, rows)
     folder.mkdir(parents=True, exist_ok=True)
     if csv.exists():
-        return parquet, csv
+        return
     with duckdb.connect() as db:
         db.execute("SET memory_limit = '2GB'")
         sql = BILL.replace("$resources", str(max(rows // 500, 50))).replace("$rows", str(rows))
@@ -62,4 +68,7 @@ def write(folder: Path, rows: int) -> tuple[Path, Path]:
             f"COPY (FROM '{parquet}') TO '{csv}.part' (FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')"
         )
     Path(f"{csv}.part").rename(csv)
-    return parquet, csv
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), int(sys.argv[2]))

@@ -19,16 +19,17 @@ def ingest(
 ) -> tuple[IngestResult, ...]:
     """Bring in the bills of one configured source (by id) or of all; `paths` replace the configured ones of `source`.
 
-    Each source is all or nothing; unchanged files cost nothing. Raises `NoData` where no source is configured,
-    `UnknownName` for an unknown source, and whatever makes a delivery unreadable.
+    Each source is all or nothing; unchanged files cost nothing. Raises `Busy` where another process writes, `NoData`
+    where no source is configured, `UnknownName` for an unknown source, and whatever makes a delivery unreadable.
     """
     chosen = _chosen(project.config.sources, source)
     if paths and len(chosen) != 1:
         raise NoData("Paths belong to one source.", "Name the source too: 'apportion ingest SOURCE PATHS'.")
-    return tuple(
-        bring_in(config, store=project.store, paths=paths or None, progress=progress, base=project.folder)
-        for config in chosen
-    )
+    with project.store.writing():
+        return tuple(
+            bring_in(config, store=project.store, paths=paths or None, progress=progress, base=project.folder)
+            for config in chosen
+        )
 
 
 def _chosen(sources: tuple[SourceConfig, ...], wanted: str | None) -> tuple[SourceConfig, ...]:
