@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+SHOWN_NAMES = 24
+"""So many known names a message lists."""
+
+
 class ApportionError(Exception):
     """The base of all: `what` is wrong, and what to do about it (`fix`)."""
 
@@ -34,7 +38,9 @@ class UnknownName(ApportionError):
         names = sorted(known)
         near = get_close_matches(name, names, n=1)
         guess = f"Did you mean '{near[0]}'? " if near else ""
-        super().__init__(f"There is no {kind} '{name}'.", f"{guess}Known: {', '.join(names) or 'none'}.")
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        listed = ", ".join(names[:SHOWN_NAMES]) or "none"
+        super().__init__(f"There is no {kind} '{name}'.", f"{guess}Known: {listed}{more}.")
 
 
 class ConfigError(ApportionError):

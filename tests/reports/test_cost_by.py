@@ -188,7 +188,7 @@ def test_a_bill_that_is_missing_in_a_month_is_said_and_never_taken_for_zero(stor
         ("Total", Decimal(10), Decimal(7)),
     ]
     assert answer.notes[1:] == (
-        "Account G-1 has no bill for 2026-09 in this run: sums and changes leave it out there.",
+        "Account G-1 has no bill for 2026-09 in this run: its cost there is missing from sums.",
     )
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from apportion.app.asking import amount_explained, charge_explained, problems, report, reports
+    from apportion.app.asking import amount_explained, charge_explained, kept_out, problems, report, reports
     from apportion.app.billing import ingest
     from apportion.app.checking import doctor, verify
     from apportion.app.demonstration import demo
@@ -28,6 +28,7 @@ _HOMES = {
     "problems": "asking",
     "report": "asking",
     "reports": "asking",
+    "kept_out": "asking",
     "ingest": "billing",
     "doctor": "checking",
     "verify": "checking",
@@ -52,6 +53,7 @@ __all__ = [
     "export_focus",
     "ingest",
     "init",
+    "kept_out",
     "open_project",
     "problems",
     "report",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from apportion.core.money import quanta
+from apportion.core.money import from_quanta, plain, quanta
 from apportion.core.period import Period
 from apportion.core.problems import Severity
-from apportion.errors import NoData
+from apportion.errors import NoData, UnknownName
 from apportion.ledger.explain import AmountExplained, ChargeExplained, explain_amount, explain_charge
 from apportion.reports import SOCKET
 from apportion.reports.reading.opening import open_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from apportion.app.project import Project
     from apportion.ledger.filters import Filters
     from apportion.reports.reading.contract import Answer
@@ -56,6 +59,8 @@ def report(
     """
     run = current_run(project)
     name = by.replace("-", "_")
+    if name not in {known.replace("-", "_") for known in reports()}:
+        raise UnknownName("report", by, reports())
     chosen = SOCKET.load(PREFIX + name if PREFIX + name in SOCKET.names() else name)
     with open_run(
         project.store,
@@ -91,8 +96,39 @@ def charge_explained(project: Project, charge_id: str, *, metric: str = "BilledC
     return explain_charge(project.store, current_run(project), charge_id, metric=metric)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Records of the bills that are in no result: how many, and what of their BilledCost could be read, by currency."""
+
+    rows: int
+    amounts: Mapping[str, Decimal]
+
+    def sentence(self) -> str:
+        """In words, such as `1 record is kept out of the money (2 USD): see …`; empty if there is none."""
+        if not self.rows:
+            return ""
+        known = ", ".join(f"{plain(amount)} {currency}" for currency, amount in self.amounts.items())
+        noun = "record is" if self.rows == 1 else "records are"
+        read = f" ({known or 'amounts cannot be read'})"
+        return f"{self.rows} {noun} kept out of the money{read}: see 'apportion problems --severity rejected'."
+
+
+def kept_out(project: Project, *, period: Period | None = None) -> KeptOut:
+    """What of the current bills of these months (None: all) is in no result because it could not be read."""
+    snapshots = project.store.current_snapshots(period=period)
+    amounts: dict[str, int] = {}
+    for problem in project.store.problems(period=period):
+        if problem.severity is Severity.REJECTED and problem.amount is not None:
+            currency = problem.currency or "of unknown currency"
+            amounts[currency] = amounts.get(currency, 0) + quanta(problem.amount)
+    exact = {currency: from_quanta(amount) for currency, amount in sorted(amounts.items())}
+    return KeptOut(sum(snapshot.rejected for snapshot in snapshots), exact)
+
+
 def problems(project: Project, *, period: Period | None = None, source: str | None = None) -> tuple[StoredProblem, ...]:
     """The faults found in the bills as they stand, most severe first, then in order of money."""
+    if source is not None and source not in (known := {config.id for config in project.config.sources}):
+        raise UnknownName("source", source, known)
     found = project.store.problems(period=period, source_id=source)
     rank = {Severity.REJECTED: 0, Severity.WARNING: 1, Severity.REPAIRED: 2}
     return tuple(

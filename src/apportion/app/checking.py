@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apportion.app.asking import current_run
@@ -18,8 +19,6 @@ from apportion.sources.intake.place import Place
 from apportion.store import open_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from apportion.app.project import Project
     from apportion.core.config import Config, SourceConfig
     from apportion.store import Store
@@ -60,6 +59,7 @@ def doctor(folder: Path) -> tuple[Check, ...]:
     try:
         with open_store(folder / config.state) as store:
             found += _state(store, config)
+            found += [check for source in config.sources if (check := _stale(store, source, folder))]
     except ApportionError as error:
         found.append(Check("state", State.FAIL, error.what, error.fix))
     return tuple(found)
@@ -85,6 +85,9 @@ def _state(store: Store, config: Config) -> list[Check]:
         return [Check("bills", State.WARN, "nothing ingested yet", "Run 'apportion ingest'.")]
     months = sorted({snapshot.scope.period for snapshot in snapshots})
     found = [Check("bills", State.OK, f"{len(snapshots)} snapshots, {months[0]} to {months[-1]}"), _gaps(store)]
+    if rejected := sum(snapshot.rejected for snapshot in snapshots):
+        fix = "See 'apportion problems --severity rejected'."
+        found.append(Check("kept out", State.WARN, f"{rejected} records are in no result", fix))
     run = store.current_run()
     if run is None:
         return [*found, Check("run", State.WARN, "nothing allocated yet", "Run 'apportion run'.")]
@@ -93,6 +96,24 @@ def _state(store: Store, config: Config) -> list[Check]:
     if run.ownership_version != config.ownership_version:
         return [*found, Check("run", State.WARN, "rules changed since the last run", "Run 'apportion run'.")]
     return [*found, Check("run", State.OK, f"{run.id} is up to date")]
+
+
+def _stale(store: Store, config: SourceConfig, folder: Path) -> Check | None:
+    """Whether local files of the source are new, of another size than when they were ingested, or empty."""
+    known = {f.path: f.size for snapshot in store.current_snapshots(source_id=config.id) for f in snapshot.files}
+    if not known:
+        return None
+    try:
+        places = [Place.of(path, folder) for path in config.paths]
+        found = [path for place in places for path in SOCKET.load(config.kind).find(place, config).files]
+    except ApportionError:
+        return None  # said by the check of the source itself
+    local = {path: Path(path).stat().st_size for path in found if Path(path).is_file()}
+    changed = [path for path, size in local.items() if known.get(path) != size]
+    if not changed:
+        return None
+    detail = f"{len(changed)} files are new or changed since they were ingested, such as {changed[0]}"
+    return Check(f"files of {config.id}", State.WARN, detail, "Run 'apportion ingest'.")
 
 
 def _gaps(store: Store) -> Check:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from apportion.errors import NoProject, NotStored
+from apportion.errors import NoProject, WouldOverwrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +38,11 @@ class Project:
 def init(folder: Path, *, force: bool = False) -> Path:
     """Write a commented `apportion.toml` to start from, and an empty folder `bills`; returns the path of the file.
 
-    Raises `NotStored` if there is one already, unless `force`.
+    Raises `WouldOverwrite` if there is one already, unless `force`.
     """
     target = folder / CONFIG_FILE
     if target.exists() and not force:
-        raise NotStored(f"{target} exists already")
+        raise WouldOverwrite(str(target))
     (folder / "bills").mkdir(parents=True, exist_ok=True)
     text = files("apportion.app").joinpath("starter.toml").read_text(encoding="utf-8")
     target.write_text(text, encoding="utf-8")

@@ -112,7 +112,7 @@ def main() -> None:
     sys.exit(_outcome(sys.argv[1:]))
 
 
-def _outcome(arguments: list[str]) -> int:
+def _outcome(arguments: list[str]) -> int:  # noqa: PLR0911 - one per way to end
     debug = "--debug" in arguments or bool(os.environ.get("APPORTION_DEBUG"))
     try:
         code = cli.main(arguments, prog_name="apportion", standalone_mode=False)
@@ -128,6 +128,10 @@ def _outcome(arguments: list[str]) -> int:
         # The reader of our pipe has seen enough; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"Error: {where}{error.strerror or error}\nCheck the path and its permissions."
+        return _said(said, debug=debug, code=FAILED)
     except Exception as error:  # noqa: BLE001 - the last door: nobody should meet a traceback unasked
         said = f"Error: {type(error).__name__}: {error}\nThis is a defect; run again with --debug and report it."
         return _said(said, debug=debug, code=FAILED)

@@ -13,7 +13,7 @@ from apportion.core.targets import COLUMNS, DIMENSIONS
 from apportion.engine import duck
 from apportion.engine.dialect import DUCKDB, compile_sql
 from apportion.errors import NoData
-from apportion.ledger.filters import Filters, condition, require_known
+from apportion.ledger.filters import Filters, as_known, condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ def explain_amount(
         raise NoData(f"Run {run.id} holds no bill of {period}.", "Name one of its months, or ingest and allocate it.")
     with duck.session() as db:
         db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
-        require_known(db, filters)
+        filters = as_known(db, filters)
         reasons = _reasons(db, metric=metric, filters=filters)
         if not reasons:
             raise NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")

@@ -26,15 +26,27 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _VALUES = "SELECT DISTINCT {column} FROM allocations WHERE {column} IS NOT NULL"
 
 
-def require_known(db: DuckDb, filters: Filters) -> None:
-    """Raise `UnknownName` for a field, or for a value that no piece in `allocations` has; the known ones are listed."""
+def as_known(db: DuckDb, filters: Filters) -> Filters:
+    """The filters with each value as `allocations` spells it: case and outer spaces do not matter.
+
+    Raises `UnknownName` for a field, or for a value that no piece in `allocations` has.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     for field, wanted in filters.items():
         if field not in COLUMNS:
             raise UnknownName("filter", field, COLUMNS)
         known = {value for name in COLUMNS[field] for (value,) in db.rows(_VALUES.format(column=quoted(name)))}
-        for value in wanted:
-            if value not in known:
-                raise UnknownName(field.replace("_", " "), value, known)
+        found[field] = tuple(spelled for value in wanted for spelled in _spellings(field, value, known))
+    return found
+
+
+def _spellings(field: str, value: str, known: set[str]) -> tuple[str, ...]:
+    if value in known:
+        return (value,)
+    alike = tuple(sorted(name for name in known if name.strip().casefold() == value.strip().casefold()))
+    if not alike:
+        raise UnknownName(field.replace("_", " "), value, known)
+    return alike
 
 
 def condition(filters: Filters) -> tuple[str, dict[str, list[str]]]:

@@ -9,6 +9,7 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -60,7 +61,7 @@ def file_balances(
     return tuple(found)
 
 
-def _balance(
+def _balance(  # noqa: PLR0911 - one per thing that can be said
     store: Store,
     path: str,
     sha256: str,
@@ -79,14 +80,18 @@ def _balance(
     config = sources.get(source_id) or SourceConfig(source_id, snapshot.kind, (path,))
     control = SOCKET.load(snapshot.kind).control(tuple(_columns(local)), config)
     if control is None:
-        return FileBalance(path, sha256, "has no single cost column that adds up to the bill")
+        return FileBalance(path, sha256, "not checked: no single column of this form adds up to BilledCost")
     said, rows = _total(_values(local, control))
-    kept, kept_rows = _stored(store, fed, control)
+    kept, rejected, kept_rows = _stored(store, fed, control)
     if rows != kept_rows:
         return FileBalance(path, sha256, f"feeds other snapshots too ({rows} records, {kept_rows} of them here)")
     if said != kept:
-        return FileBalance(path, sha256, f"differs: {control} adds up to {said}, stored is {kept}", differs=True)
-    return FileBalance(path, sha256, f"holds: {control} adds up to {plain(said)}")
+        words = f"differs: {control} adds up to {plain(said)}, stored is {plain(kept)}"
+        return FileBalance(path, sha256, words, differs=True)
+    if len({currency for snapshot, _ in fed for currency in snapshot.totals}) > 1:
+        return FileBalance(path, sha256, f"holds: {control} agrees (several currencies, no sum shown)")
+    out = f", {plain(rejected)} of it kept out" if rejected else ""
+    return FileBalance(path, sha256, f"holds: {control} adds up to {plain(said)}{out}")
 
 
 def _total(values: Iterator[Any]) -> tuple[Decimal, int]:
@@ -97,13 +102,18 @@ def _total(values: Iterator[Any]) -> tuple[Decimal, int]:
     return _wide(total), rows
 
 
+def _bare(text: str) -> str:
+    """A number without the currency signs, spaces and thousands commas that the intake takes off too."""
+    return re.sub(r"[$€£¥\s]|,(?=\d{3}(?:\D|$))", "", text)
+
+
 def _quanta(value: Any) -> int:  # noqa: ANN401 - whatever the file holds
     """The value in whole quanta, what is no number as 0: such rows are among the rejected ones on both sides.
 
     Rounded half away from zero where it is finer, as the intake does (and records).
     """
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
+        number = Decimal(repr(value) if isinstance(value, float) else _bare(str(value)))
     except InvalidOperation:
         return 0
     if not number.is_finite():
@@ -117,17 +127,18 @@ def _wide(quanta: int) -> Decimal:
     return Decimal((sign, tuple(int(d) for d in digits), -18))
 
 
-def _stored(store: Store, fed: list[tuple[Snapshot, SourceFile]], control: str) -> tuple[Decimal, int]:
-    quanta, rows = 0, 0
+def _stored(store: Store, fed: list[tuple[Snapshot, SourceFile]], control: str) -> tuple[Decimal, Decimal, int]:
+    """What the snapshots hold of the file, rejected rows included; of that, the rejected; the number of records."""
+    quanta, rejected, rows = 0, 0, 0
     for snapshot, file in fed:
         table = pq.read_table(store.checked(snapshot.charges), columns=["x_FileNo", "BilledCost"])
         mine = table.filter(pc.equal(table["x_FileNo"], file.no))
         quanta += as_quanta(pc.sum(mine["BilledCost"]).as_py()) or 0
         rows += mine.num_rows
         for value in _rejected(store, snapshot, file, control):
-            quanta += _quanta(value)
+            rejected += _quanta(value)
             rows += 1
-    return _wide(quanta), rows
+    return _wide(quanta + rejected), _wide(rejected), rows
 
 
 def _rejected(store: Store, snapshot: Snapshot, file: SourceFile, control: str) -> Iterator[Any]:

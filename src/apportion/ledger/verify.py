@@ -57,6 +57,7 @@ class Certificate:
     engine: str
     app_version: str
     charges: int
+    kept_out: int
     balances: tuple[Balance, ...]
     files: tuple[FileBalance, ...]
     faults: tuple[str, ...]
@@ -73,6 +74,7 @@ class Certificate:
         lines = [
             f"apportion certificate 1: run {self.run_id}, engine {self.engine}, version {self.app_version}",
             f"charges {self.charges}",
+            f"records kept out of the money {self.kept_out}",
             *(f"file {name} sha256 {sha}" for name, sha in self.stored),
             *(
                 f"{b.source_id} {b.billing_account_id} {b.period} {b.currency} {b.metric}"
@@ -123,6 +125,7 @@ def verify(
         engine=run.engine,
         app_version=run.app_version,
         charges=charges,
+        kept_out=sum(snapshot.rejected for snapshot in snapshots),
         balances=tuple(balances),
         files=delivered,
         faults=tuple(faults),

@@ -69,6 +69,8 @@ class Worklist:
     def headline(self) -> str:
         """The list in one sentence, such as `tag these 12 resources: team coverage +6.3 % (81.2 % to 87.5 %)`."""
         if self.before is None or self.after is None or not self.items:
+            if self.untaggable:
+                return f"nothing to tag for {self.dimension}: what is not known names no resource"
             return f"no resource is left to tag for {self.dimension}"
         noun = "this resource" if len(self.items) == 1 else f"these {len(self.items)} resources"
         before, after = _percent(self.before), _percent(self.after)

@@ -61,7 +61,10 @@ def focus(
             force=force,
             progress=told,
         )
-    rows = [(str(path),) for path in written.files]
+    files_written = Section(
+        (Column("month", "Month"), Column("file", "File"), Column("rows", "Rows", Kind.COUNT)),
+        [(str(file.month), str(file.path), file.rows) for file in written.files],
+    )
     totals = Section(
         (Column("currency", "Currency"), Column("metric", "Metric"), Column("amount", "Amount", Kind.EXACT)),
         [(c, m, amount) for c, metrics in written.totals.items() for m, amount in metrics.items()],
@@ -70,7 +73,7 @@ def focus(
     sheet = Sheet(
         "export-focus",
         f"FOCUS {focus_version}: {written.rows:,} rows",
-        (Section((Column("file", "File"),), rows), totals),
+        (files_written, totals),
         facts={"rows": written.rows},
     )
     options.show(sheet, form, as_json=as_json)

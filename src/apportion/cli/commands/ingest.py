@@ -55,9 +55,9 @@ def sheet(results: Sequence[IngestResult]) -> Sheet:
     """What came in, one row per source, account, month and currency."""
     rows: list[tuple[Cell, ...]] = []
     for result in results:
-        restated = {restatement.new_snapshot for restatement in result.restatements}
+        restated = {each.new_snapshot: "restated" if each.lines else "same money" for each in result.restatements}
         for snapshot in result.published:
-            scope, outcome = snapshot.scope, "restated" if snapshot.id in restated else "new"
+            scope, outcome = snapshot.scope, restated.get(snapshot.id, "new")
             rows += [
                 (
                     result.source_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +12,15 @@ from apportion.cli import options
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from apportion.cli.main import Settings
     from apportion.reports.reading.contract import Answer
+    from apportion.reports.reading.contract import Column as AnswerColumn
 
+SHOWN_MONTHS = 4
+"""More months than that are left out of a table; CSV and JSON have them all."""
+_MONTH = re.compile(r"\d{4}-\d{2}")
 KINDS = {"trend": Kind.CHANGE}
 
 
@@ -54,15 +61,23 @@ def command(
             filters=options.chosen(given),
             trend_months=trend_months,
         )
-    options.show(sheet(answer), given["form"], as_json=given["as_json"])
+        kept_out = app.kept_out(project, period=answer.period).sentence()
+    options.show(sheet(answer, kept_out), given["form"], as_json=given["as_json"])
 
 
-def sheet(answer: Answer) -> Sheet:
+def sheet(answer: Answer, kept_out: str = "") -> Sheet:
     """The answer as a sheet: one section per currency."""
     sections = tuple(
         Section(
             tuple(
-                Column(c.key, c.heading, KINDS.get(c.kind) or Kind(c.kind), ratio=c.unit == "ratio", detail=c.detail)
+                Column(
+                    c.key,
+                    c.heading,
+                    KINDS.get(c.kind) or Kind(c.kind),
+                    ratio=c.unit == "ratio",
+                    detail=c.detail
+                    or (_MONTH.fullmatch(c.key) is not None and _months(section.columns) > SHOWN_MONTHS),
+                )
                 for c in section.columns
             ),
             section.rows,
@@ -74,4 +89,14 @@ def sheet(answer: Answer) -> Sheet:
         for section in answer.sections
     )
     facts: dict[str, Cell] = {"period": str(answer.period), "metric": answer.metric}
-    return Sheet("report", answer.title, sections, facts=facts, notes=answer.notes)
+    return Sheet(
+        "report", answer.title, sections, facts=facts, notes=(*answer.notes, *([kept_out] if kept_out else []))
+    )
+
+
+def _months(columns: Sequence[AnswerColumn]) -> int:
+    return sum(map(_is_month, columns))
+
+
+def _is_month(column: AnswerColumn) -> bool:
+    return _MONTH.fullmatch(column.key) is not None

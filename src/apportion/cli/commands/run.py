@@ -36,10 +36,11 @@ def command(settings: Settings, engine: str, engine_url: str | None, form: str |
     """
     with app.open_project(settings.project) as project, progress(quiet=settings.quiet) as told:
         posted = app.run(project, engine=engine, engine_url=engine_url, progress=told)
-    show(sheet(posted), form, as_json=as_json)
+        kept_out = app.kept_out(project).sentence()
+    show(sheet(posted, kept_out), form, as_json=as_json)
 
 
-def sheet(posted: Posted) -> Sheet:
+def sheet(posted: Posted, kept_out: str) -> Sheet:
     """Totals in and out per currency and metric, every digit."""
     run = posted.run
     columns = (Column("metric", "Metric"), Column("in", "In", Kind.EXACT), Column("out", "Out", Kind.EXACT))
@@ -55,4 +56,10 @@ def sheet(posted: Posted) -> Sheet:
     )
     state = "is up to date" if posted.unchanged else f"calculated {posted.fresh} parts, reused {posted.reused}"
     facts: dict[str, Cell] = {"run": run.id, "engine": run.engine, "fresh": posted.fresh, "reused": posted.reused}
-    return Sheet("run", f"Run {run.id} {state}: totals in = totals out", sections, facts=facts)
+    return Sheet(
+        "run",
+        f"Run {run.id} {state}: totals in = totals out",
+        sections,
+        facts=facts,
+        notes=(kept_out,) if kept_out else (),
+    )

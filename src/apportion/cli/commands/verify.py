@@ -46,13 +46,14 @@ def command(settings: Settings, certificate: Path | None, form: str | None, *, f
     """
     with app.open_project(settings.project) as project, progress(quiet=settings.quiet) as told:
         found = app.verify(project, files=files, progress=told)
+        kept_out = app.kept_out(project).sentence()
     if certificate:
         certificate.write_text(found.text, encoding="utf-8")
-    show(sheet(found), form, as_json=as_json)
+    show(sheet(found, kept_out), form, as_json=as_json)
     return 0 if found.passed else CHECK_FAILED
 
 
-def sheet(found: Certificate) -> Sheet:
+def sheet(found: Certificate, kept_out: str) -> Sheet:
     """The certificate: balances per currency, delivered files, faults."""
     currencies = sorted({balance.currency for balance in found.balances})
     sections = [
@@ -79,8 +80,11 @@ def sheet(found: Certificate) -> Sheet:
     facts: dict[str, Cell] = {
         "run": found.run_id,
         "charges": found.charges,
+        "kept_out": found.kept_out,
         "stored_files": len(found.stored),
         "holds": found.passed,
         "certificate_sha256": found.sha256,
     }
-    return Sheet("verify", f"Run {found.run_id} {verdict}", tuple(sections), facts=facts)
+    return Sheet(
+        "verify", f"Run {found.run_id} {verdict}", tuple(sections), facts=facts, notes=(kept_out,) if kept_out else ()
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apportion.core import focus
 from apportion.engine import duck
 from apportion.errors import NoData, UnknownName
-from apportion.ledger.filters import require_known
+from apportion.ledger.filters import as_known
 from apportion.reports.reading.contract import Asked
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     paths = [part.allocations for part in run.parts if part.period in months]
     with duck.session(memory=memory, temp=temp) as db:
         db.read_parquet("allocations", [store.checked(path) for path in paths])
-        chosen = dict(filters or {})
-        require_known(db, chosen)
+        chosen = as_known(db, filters or {})
         yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency)
 
 

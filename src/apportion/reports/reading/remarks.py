@@ -48,4 +48,4 @@ def missing_bills(asked: Asked, window: tuple[Month, ...]) -> Iterator[str]:
     for account, months in billed.items():
         if months and months != there:
             absent = ", ".join(str(month) for month in sorted(there - months))
-            yield f"Account {account} has no bill for {absent} in this run: sums and changes leave it out there."
+            yield f"Account {account} has no bill for {absent} in this run: its cost there is missing from sums."
