@@ -64,13 +64,14 @@ def sheet(results: Sequence[IngestResult]) -> Sheet:
                     scope.billing_account_id,
                     str(scope.period),
                     outcome,
-                    snapshot.rows,
-                    snapshot.rejected,
+                    # the charges of all currencies together, so once
+                    snapshot.rows if place == 0 else None,
+                    snapshot.rejected if place == 0 else None,
                     currency,
                     amounts.get("BilledCost"),
                     snapshot.id,
                 )
-                for currency, amounts in (snapshot.totals or {"": {}}).items()
+                for place, (currency, amounts) in enumerate((snapshot.totals or {"": {}}).items())
             ]
         rows += [
             (result.source_id, scope.billing_account_id, str(scope.period), "unchanged", *[None] * 5)
