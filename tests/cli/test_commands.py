@@ -265,3 +265,17 @@ def test_unknown_sources_and_reports_are_answered_with_the_known(project):
         "There is no report 'tema'.\nDid you mean 'team'?"
         in apportion("--project", project, "report", "--by", "tema").stderr
     )
+
+
+def test_a_pattern_in_a_relative_project_stays_inside_it(tmp_path):
+    from tests.company import write_company
+
+    folder = write_company(tmp_path / "g[1]")
+    (folder / "apportion.toml").write_text(CONFIG.replace('["bills"]', '["bills/*.csv"]'))
+    assert apportion("--project", "g[1]", "ingest", cwd=tmp_path).stdout.count(",new,") == 2
+    apportion("run", cwd=folder)
+    files = json.loads(apportion("verify", "--files", "--json", cwd=folder).stdout)["sections"][-1]["rows"]
+    assert [row["state"].split(":")[0] for row in files] == ["holds", "holds"]
+    assert all(row["file"].startswith(str(folder)) for row in files)
+    (folder / "apportion.toml").write_text(CONFIG.replace('["bills"]', '["*.csv"]'))
+    assert "source cloud,warn,no files found" in apportion("doctor", cwd=folder).stdout

@@ -58,6 +58,11 @@ FAULTS = [
         'apportion.toml:5: rules[1].when.tags: is not a table. Write { "tag key" = "value" }.',
     ),
     (
+        RULE + 'when = { tags = {} }\nset = { team = "b" }\n',
+        "apportion.toml:5: rules[1].when: asks for nothing, so it would take every charge. "
+        "Name at least one field or tag.",
+    ),
+    (
         RULE + 'when = { service = "a" }\n',
         "apportion.toml:3: rules[1]: a rule sets something or splits, one of the two. Give it either set or split.",
     ),

@@ -138,3 +138,54 @@ def test_costs_finer_than_a_quantum_are_no_false_alarm(company):
         app.ingest(project)
         app.run(project)
         assert app.verify(project, files=True).passed
+
+
+FIRST, LAST, MARCH = datetime(1, 1, 1), datetime(9999, 12, 31), datetime(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ([(FIRST, LAST, 0, 1, 2), (FIRST, LAST, 1, 3, 3)], "the share at 1 is of another whole or time"),
+        ([(FIRST, LAST, 0, 1, 2), (FIRST, MARCH, 1, 2, 2)], "the share at 1 is of another whole or time"),
+        ([(MARCH, LAST, 0, 1, 1)], "nobody holds the time before 2026-03-01"),
+        ([(FIRST, MARCH, 0, 1, 1)], "nobody holds the time at the end"),
+        ([(FIRST, MARCH, 0, 1, 1), (datetime(2026, 4, 1), LAST, 0, 1, 1)], "nobody holds the time before 2026-04-01"),
+    ],
+)
+def test_wholes_and_times_that_do_not_fit_are_found(shares, said):
+    (found,) = recount.gaps({7: [recount.ShareOf(*share) for share in shares]})
+    assert found.startswith(f"attribute 7: {said}")
+
+
+@pytest.mark.parametrize(("money", "records"), [(0, -1), (0, 3), (5, 0)])
+def test_records_lost_or_counted_twice_are_no_excuse(allocated, monkeypatch, money, records):
+    from apportion.ledger import source_files
+
+    true = source_files._stored
+
+    def wrong(store, fed, control):
+        kept, rejected, rows = true(store, fed, control)
+        return kept + money, rejected, rows + records
+
+    monkeypatch.setattr(source_files, "_stored", wrong)
+    found = app.verify(allocated, files=True)
+    assert not found.passed
+    assert all(file.state.startswith("differs: ") for file in found.files)
+
+
+def test_a_file_whose_other_month_was_replaced_is_not_accused(company):
+    from tests.company import OCTOBER, SEPTEMBER, bill
+
+    both = company / "bills" / "2026-10.csv"
+    both.write_text(bill("2026-09", SEPTEMBER) + bill("2026-10", OCTOBER).partition("\n")[2])
+    (company / "bills" / "2026-09.csv").unlink()
+    later = company / "later.csv"
+    later.write_text(bill("2026-09", SEPTEMBER[:1]))
+    with app.open_project(company) as project:
+        app.ingest(project)
+        app.ingest(project, source="cloud", paths=("later.csv",))
+        app.run(project)
+        found = app.verify(project, files=True)
+    assert found.passed
+    assert "not checked: 2 of its 8 records are in snapshots not in this run" in {file.state for file in found.files}

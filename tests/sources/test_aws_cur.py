@@ -303,3 +303,9 @@ def test_a_zip_of_the_report_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "r-1.csv.zip").write_bytes(b"PK\x03\x04rest")
     with pytest.raises(UnreadableFile, match="is a ZIP archive or an Excel file"):
         ingested(config(tmp_path / "r-1.csv.zip"), tmp_path, "BilledCost")
+
+
+def test_the_case_of_a_line_item_type_does_not_matter(tmp_path):
+    path = write(tmp_path / "cur.parquet", [item("savingsplannegation", -7.0, savings_plan_savings_plan_a_r_n=PLAN)])
+    _, rows = ingested(config(path), tmp_path, "BilledCost")
+    assert rows == [(Decimal(0),)]

@@ -50,6 +50,7 @@ def verify(project: Project, *, files: bool = False, progress: Progress = silent
 
 def doctor(folder: Path) -> tuple[Check, ...]:
     """Everything a run needs, looked at one by one; nothing is changed and nothing raised."""
+    folder = folder.absolute()
     try:
         config, _ = read_config(folder)
     except ApportionError as error:

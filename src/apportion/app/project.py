@@ -65,6 +65,8 @@ def open_project(folder: Path) -> Iterator[Project]:
     """The project in that folder with its store open; raises `NoProject`, `ConfigError` or what the store raises."""
     from apportion.store import open_store
 
+    # the paths of bills stand in manifests and certificates: they must not depend on where the command was started
+    folder = folder.absolute()
     config, text = read_config(folder)
     with open_store(folder / config.state) as store:
         yield Project(folder, config, text, store)

@@ -280,12 +280,15 @@ def _condition(source: _Source, path: Path, when: Mapping[str, Any]) -> Conditio
             equals[field] = _texts(source, (*path, name), wanted)
     tags = _table(source, (*path, "tags"), when.get("tags", {}))
     patterns = _table(source, (*path, "tags_match"), when.get("tags_match", {}))
-    return Condition(
+    found = Condition(
         equals,
         matches,
         {key: _texts(source, (*path, "tags", key), wanted) for key, wanted in tags.items()},
         {key: _pattern(source, (*path, "tags_match", key), wanted) for key, wanted in patterns.items()},
     )
+    if found == Condition():
+        raise source.fault(path, "asks for nothing, so it would take every charge.", "Name at least one field or tag.")
+    return found
 
 
 def _table(source: _Source, path: Path, value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - parsed TOML

@@ -104,8 +104,10 @@ JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
 
 _LARGEST = """
 SELECT * FROM described WHERE {conditions}
-ORDER BY ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
-LIMIT {limit}
+QUALIFY row_number() OVER (
+    PARTITION BY BillingCurrency ORDER BY ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
+) <= {limit}
+ORDER BY BillingCurrency, ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
 """
 
 _ONE = "SELECT * FROM described WHERE x_ChargeNo = ? ORDER BY x_ShareLow"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 500_000
+BEGINNING, END = datetime(1, 1, 1), datetime(9999, 12, 31)
+"""All time: shares must hold from one to the other."""
 
 Key = tuple[int, datetime, int]
 """Attribute number, valid from, low end of the interval."""
@@ -81,14 +83,19 @@ def gaps(shares: dict[int, list[ShareOf]]) -> list[str]:
 
 
 def _fault(shares: Sequence[ShareOf]) -> str | None:
-    at, end = 0, None
+    at, before = 0, None
     for share in shares:
-        if at == 0 and end is not None and share.valid_from != end:
-            return f"nobody holds the time from {end} to {share.valid_from}"
-        if share.low != at or share.high < share.low or share.high > share.whole:
+        if at == 0 and share.valid_from != (before.valid_until if before else BEGINNING):
+            return f"nobody holds the time before {share.valid_from}"
+        tile = (share.valid_from, share.valid_until, share.whole)
+        if at and before and tile != (before.valid_from, before.valid_until, before.whole):
+            return f"the share at {share.low} is of another whole or time than the one before it"
+        if share.low != at or not share.low < share.high <= share.whole:
             return f"the interval [{share.low}, {share.high}) does not follow {at}"
-        at, end = share.high % share.whole, share.valid_until
-    return None if at == 0 else f"the whole ends at {at}"
+        at, before = share.high % share.whole, share
+    if at:
+        return f"the whole ends at {at}"
+    return None if before and before.valid_until >= END else "nobody holds the time at the end"
 
 
 def recounted(charges: Path, shares: dict[int, list[ShareOf]]) -> tuple[dict[Key, Sums], dict[int, Sums]]:

@@ -106,7 +106,8 @@ class _Report:
 
     def is_type(self, *types: str) -> str:
         """SQL: whether the line item is of one of these types."""
-        wanted = " OR ".join(f"{self.text('line_item_line_item_type')} = {literal(each)}" for each in types)
+        kind = f"lower({self.text('line_item_line_item_type')})"
+        wanted = " OR ".join(f"{kind} = {literal(each.lower())}" for each in types)
         return f"coalesce({wanted}, false)"
 
     def is_discount(self) -> str:

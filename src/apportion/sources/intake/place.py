@@ -147,12 +147,14 @@ def _local(text: str, base: Path) -> Place:
         return Place(text, folder, name=name)
     if os.path.isdir(path):  # noqa: PTH112
         return Place(text, path)
-    folder, pattern = glob.split(path)
-    if not pattern or not os.path.isdir(folder or "/"):  # noqa: PTH112
+    # only what the user wrote is a pattern; the project's own folder may have any name
+    inner, pattern = glob.split(os.path.normpath(Path(text).expanduser()))
+    folder = os.path.normpath(base / inner)
+    if not pattern or not os.path.isdir(folder):  # noqa: PTH112
         raise UnreadableFile(
             file=text, what=f"there is no such file or folder ({path}).", fix="Check the path in apportion.toml."
         )
-    return Place(text, folder or "/", pattern=pattern)
+    return Place(text, folder, pattern=pattern)
 
 
 def _remote(text: str) -> Place:
