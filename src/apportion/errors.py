@@ -124,15 +124,6 @@ class NotConserved(ApportionError):
         )
 
 
-class VerificationFailed(ApportionError):
-    """The independent check found a difference."""
-
-    exit_code = 3
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what, fix)
-
-
 class DamagedFile(ApportionError):
     """A stored file is missing or its SHA-256 is not the one in the manifest."""
 
@@ -140,15 +131,6 @@ class DamagedFile(ApportionError):
 
     def __init__(self, file: str, fix: str) -> None:
         super().__init__(f"{file} is not the file that was stored.", fix)
-
-
-class PolicyBroken(ApportionError):
-    """Resources in a plan or manifest that break the tag policy."""
-
-    exit_code = 3
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what, fix)
 
 
 class MissingExtra(ApportionError):

@@ -279,3 +279,72 @@ def test_a_pattern_in_a_relative_project_stays_inside_it(tmp_path):
     assert all(row["file"].startswith(str(folder)) for row in files)
     (folder / "apportion.toml").write_text(CONFIG.replace('["bills"]', '["*.csv"]'))
     assert "source cloud,warn,no files found" in apportion("doctor", cwd=folder).stdout
+
+
+def test_notes_of_csv_go_to_stderr_unless_quiet(tmp_path):
+    from tests.company import write_company
+
+    folder = write_company(tmp_path / "tiny")
+    path = folder / "bills" / "2026-10.csv"
+    path.write_text(path.read_text().replace("7.50,payer,Payer,USD", "7.50,payer,Payer,", 1))
+    assert "See 'apportion problems'." in apportion("ingest", cwd=folder).stderr
+    assert "1 record is kept out of the money" in apportion("run", cwd=folder).stderr
+    for words in (("report",), ("explain",), ("export", "focus", "--to", "out")):
+        assert "1 record is kept out of the money" in apportion(*words, cwd=folder).stderr
+    assert apportion("--quiet", "report", cwd=folder).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"[project]\nname = 'caf\xe9'\n", "apportion.toml:2: text: is not written in UTF-8. Save the file as UTF-8.")],
+)
+def test_a_configuration_in_another_encoding_is_the_files_fault(tmp_path, content, said):
+    (tmp_path / "apportion.toml").write_bytes(content)
+    done = apportion("run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", " ")
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "apportion.toml").write_text(CONFIG, encoding="utf-8-sig")
+    done = apportion("doctor", cwd=tmp_path)
+    assert "configuration,ok" in done.stdout
+    assert not (tmp_path / ".apportion").exists()
+
+
+def test_doctor_knows_the_rules_of_a_run_with_a_method(tmp_path):
+    from tests.company import write_company
+
+    folder = write_company(tmp_path / "tiny")
+    (folder / "apportion.toml").write_text(CONFIG.replace("split = [", 'method = "even"\nsplit = ['))
+    for verb in ("ingest", "run"):
+        apportion(verb, cwd=folder)
+    assert "is up to date" in apportion("doctor", cwd=folder).stdout
+
+
+def test_the_largest_pieces_are_listed_per_currency(tmp_path):
+    from tests.company import write_company
+
+    folder = write_company(tmp_path / "tiny")
+    path = folder / "bills" / "2026-10.csv"
+    path.write_text(path.read_text().replace("100.00,payer,Payer,USD", "100000,payer,Payer,JPY", 1))
+    apportion("ingest", cwd=folder)
+    apportion("run", cwd=folder)
+    found = json.loads(apportion("explain", "--limit", "1", "--period", "2026-10", "--json", cwd=folder).stdout)
+    assert [(s["currency"], len(s["rows"])) for s in found["sections"] if "largest" in s["title"]] == [
+        ("JPY", 1),
+        ("USD", 1),
+    ]
+
+
+def test_a_quantity_too_large_to_add_up_is_said_as_such(tmp_path):
+    from tests.company import write_company
+
+    folder = write_company(tmp_path / "tiny")
+    path = folder / "bills" / "2026-10.csv"
+    header, first, *_ = path.read_text().splitlines()
+    path.write_text("\n".join([header, *[first.replace(",1,Hours", ",900000000000000000,Hours", 1)] * 140]) + "\n")
+    done = apportion("ingest", cwd=folder)
+    assert done.returncode == 1
+    assert "cannot be kept exactly" in done.stderr
+    assert "export a larger one" in done.stderr

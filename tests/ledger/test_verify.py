@@ -189,3 +189,15 @@ def test_a_file_whose_other_month_was_replaced_is_not_accused(company):
         found = app.verify(project, files=True)
     assert found.passed
     assert "not checked: 2 of its 8 records are in snapshots not in this run" in {file.state for file in found.files}
+
+
+def test_sums_beyond_38_digits_do_not_wrap():
+    from apportion.core import focus, tables
+    from apportion.core.arrow import schema
+
+    rows = [{"x_AttributeNo": 1, **dict.fromkeys(focus.METRICS, Decimal(9 * 10**17))}] * 200
+    table = pa.Table.from_pylist([{c: row.get(c) for c in tables.CHARGES} for row in rows], schema(tables.CHARGES))
+    total = recount.Sums()
+    for _, sums in recount._summed(table):
+        total.join(sums)
+    assert (total.charges, set(total.quanta)) == (200, {200 * 9 * 10**35})

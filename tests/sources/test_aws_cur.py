@@ -309,3 +309,15 @@ def test_the_case_of_a_line_item_type_does_not_matter(tmp_path):
     path = write(tmp_path / "cur.parquet", [item("savingsplannegation", -7.0, savings_plan_savings_plan_a_r_n=PLAN)])
     _, rows = ingested(config(path), tmp_path, "BilledCost")
     assert rows == [(Decimal(0),)]
+
+
+@pytest.mark.parametrize(("negated", "left"), [(-10.0, None), (-12.0, Decimal(-2))])
+def test_covered_usage_that_its_negation_does_not_cancel_is_said(tmp_path, negated, left):
+    items = [
+        item("SavingsPlanCoveredUsage", 5.0, savings_plan_savings_plan_a_r_n=PLAN),
+        item("SavingsPlanCoveredUsage", 5.0, savings_plan_savings_plan_a_r_n=PLAN),
+        item("SavingsPlanNegation", negated, savings_plan_savings_plan_a_r_n=PLAN),
+    ]
+    result, _ = ingested(config(write(tmp_path / "cur.parquet", items)), tmp_path, "BilledCost")
+    said = [problem.amount for problem in result.problems if problem.code == "money_left_out"]
+    assert said == ([] if left is None else [left])

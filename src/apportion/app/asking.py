@@ -71,6 +71,7 @@ def report(
         trend_months=trend_months,
         currency=project.config.currency,
         memory=project.memory,
+        temp=project.store.stage(),
     ) as asked:
         answer: Answer = chosen.answer(asked)
     return answer
@@ -87,13 +88,19 @@ def amount_explained(
     """What an amount of the current run consists of, down to the delivered records; one answer per currency."""
     run = current_run(project)
     return explain_amount(
-        project.store, run, period=period or latest_month(run), metric=metric, filters=filters or {}, limit=limit
+        project.store,
+        run,
+        period=period or latest_month(run),
+        metric=metric,
+        filters=filters or {},
+        limit=limit,
+        memory=project.memory,
     )
 
 
 def charge_explained(project: Project, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
     """Where a charge of the current run came from and where it went."""
-    return explain_charge(project.store, current_run(project), charge_id, metric=metric)
+    return explain_charge(project.store, current_run(project), charge_id, metric=metric, memory=project.memory)
 
 
 @dataclass(frozen=True, slots=True)

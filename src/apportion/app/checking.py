@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apportion.allocation.weighing import weighed
 from apportion.app.asking import current_run
 from apportion.app.project import read_config
 from apportion.core.period import Month, Period
@@ -49,7 +50,7 @@ def verify(project: Project, *, files: bool = False, progress: Progress = silent
 
 
 def doctor(folder: Path) -> tuple[Check, ...]:
-    """Everything a run needs, looked at one by one; nothing is changed and nothing raised."""
+    """Everything a run needs, looked at one by one; what is wrong is a check, not an error. Nothing is written."""
     folder = folder.absolute()
     try:
         config, _ = read_config(folder)
@@ -57,6 +58,8 @@ def doctor(folder: Path) -> tuple[Check, ...]:
         return (Check("configuration", State.FAIL, error.what, error.fix),)
     found = [Check("configuration", State.OK, f"{len(config.sources)} sources, {len(config.rules)} rules")]
     found += [_source(config_of, folder) for config_of in config.sources]
+    if not (folder / config.state).is_dir():
+        return (*found, Check("bills", State.WARN, "nothing ingested yet", "Run 'apportion ingest'."))
     try:
         with open_store(folder / config.state) as store:
             found += _state(store, config)
@@ -94,7 +97,7 @@ def _state(store: Store, config: Config) -> list[Check]:
         return [*found, Check("run", State.WARN, "nothing allocated yet", "Run 'apportion run'.")]
     if {part.snapshot_id for part in run.parts} != {snapshot.id for snapshot in snapshots}:
         return [*found, Check("run", State.WARN, "bills changed since the last run", "Run 'apportion run'.")]
-    if run.ownership_version != config.ownership_version:
+    if run.ownership_version != weighed(config).ownership_version:
         return [*found, Check("run", State.WARN, "rules changed since the last run", "Run 'apportion run'.")]
     return [*found, Check("run", State.OK, f"{run.id} is up to date")]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from apportion.errors import NoProject, WouldOverwrite
+from apportion.errors import ConfigError, NoProject, WouldOverwrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,12 @@ def read_config(folder: Path) -> tuple[Config, str]:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise NoProject(str(folder.resolve()))
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        what, fix = "is not written in UTF-8.", "Save the file as UTF-8."
+        raise ConfigError(file=str(path), line=line, key="text", what=what, fix=fix) from error
     return parse_config(text, file=str(path)), text
 
 

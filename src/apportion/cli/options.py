@@ -59,5 +59,9 @@ def metric(command: Command) -> Command:
 
 
 def show(sheet: Sheet, form: str | None, *, as_json: bool) -> None:
-    """Print the sheet in the form asked for."""
-    click.echo(rendered(sheet, form_for(form, as_json=as_json)), nl=False)
+    """Print the sheet in the form asked for; CSV has no place for notes, so they go to stderr."""
+    chosen_form = form_for(form, as_json=as_json)
+    click.echo(rendered(sheet, chosen_form), nl=False)
+    if chosen_form == "csv" and not click.get_current_context().obj.quiet:
+        for note in sheet.notes:
+            click.echo(note, err=True)

@@ -89,6 +89,11 @@ def failed(error: duckdb.Error) -> EngineFailed:
             f"The calculation needs more memory than allowed ({first}).",
             "Set APPORTION_MEMORY to a larger value, such as 8GB.",
         )
+    if "Overflow in" in first or "does not fit in" in first:
+        return EngineFailed(
+            f"A sum has more than 20 digits before the point and cannot be kept exactly ({first}).",
+            "Look in the bill for a quantity in a very small unit, such as bytes, and export a larger one.",
+        )
     return EngineFailed(f"DuckDB refused: {first}.", "If the data looks right, please report this with --debug output.")
 
 

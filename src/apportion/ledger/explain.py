@@ -114,7 +114,7 @@ _ONE = "SELECT * FROM described WHERE x_ChargeNo = ? ORDER BY x_ShareLow"
 
 
 def explain_amount(
-    store: Store, run: Run, *, period: Period, metric: str, filters: Filters, limit: int = 10
+    store: Store, run: Run, *, period: Period, metric: str, filters: Filters, limit: int = 10, memory: str = "2GB"
 ) -> tuple[AmountExplained, ...]:
     """What the amount of a metric in these months consists of, one explanation per currency.
 
@@ -123,7 +123,7 @@ def explain_amount(
     parts = [part for part in run.parts if part.period in period]
     if not parts:
         raise NoData(f"Run {run.id} holds no bill of {period}.", "Name one of its months, or ingest and allocate it.")
-    with duck.session() as db:
+    with duck.session(memory=memory, temp=store.stage()) as db:
         db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
         filters = as_known(db, filters)
         reasons = _reasons(db, metric=metric, filters=filters)
@@ -197,7 +197,9 @@ def _piece(row: Mapping[str, Any], snapshot: Snapshot, metric: str) -> ChargePie
     )
 
 
-def explain_charge(store: Store, run: Run, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
+def explain_charge(
+    store: Store, run: Run, charge_id: str, *, metric: str = "BilledCost", memory: str = "2GB"
+) -> ChargeExplained:
     """Where a charge of the run came from and where it went; `charge_id` is `<snapshot id or its beginning>:<number>`.
 
     Raises `NoData` where the run has no such charge.
@@ -206,7 +208,7 @@ def explain_charge(store: Store, run: Run, charge_id: str, *, metric: str = "Bil
     if not snapshot_id or not number.isdecimal():
         raise NoData(f"'{charge_id}' is not the id of a charge.", "It reads like 0123456789abcdef:17, see 'explain'.")
     part = _part_of(run, store.snapshot(snapshot_id).id)
-    with duck.session() as db:
+    with duck.session(memory=memory, temp=store.stage()) as db:
         snapshot = _open(db, store, part)
         rows = db.table(_ONE, [int(number)]).to_pylist()
     if not rows:

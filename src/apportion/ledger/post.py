@@ -72,7 +72,8 @@ def post(
                 staged[part_id] = part.folder
             parts.append(part)
         progress("allocating", len(snapshots), len(snapshots))
-        run = _run(config, parts, snapshots, config_text=config_text, engine=engine.name)
+        worked = engine.name if staged or before is None else before.engine
+        run = _run(config, parts, snapshots, config_text=config_text, engine=worked)
         if before is not None and before.id == run.id:
             return Posted(before, fresh=0, reused=len(parts), unchanged=True)
         return Posted(

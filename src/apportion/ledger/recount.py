@@ -135,7 +135,18 @@ def _batches(charges: Path) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
+def _may_wrap(table: pa.Table) -> bool:
+    """Whether a sum of one metric might leave the 38 digits in which pyarrow, measured, wraps without a word."""
+    sizes = (as_quanta(pc.max(pc.abs(table[m])).as_py()) or 0 for m in focus.METRICS)
+    return bool(max(sizes) * table.num_rows >= 10**38)
+
+
 def _summed(table: pa.Table) -> Iterator[tuple[int, Sums]]:
+    if _may_wrap(table) and table.num_rows > 1:
+        half = table.num_rows // 2
+        yield from _summed(table.slice(0, half))
+        yield from _summed(table.slice(half))
+        return
     sums = table.group_by("x_AttributeNo").aggregate([([], "count_all"), *((m, "sum") for m in focus.METRICS)])
     columns = ["x_AttributeNo", "count_all", *(f"{m}_sum" for m in focus.METRICS)]
     for number, count, *amounts in _rows(sums, columns):

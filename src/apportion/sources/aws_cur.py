@@ -2,8 +2,8 @@
 
 BilledCost is what the invoice asks for: the unblended cost, but 0 on usage that a savings plan covers and on the
 negations that take that usage back. AWS lists covered usage at its on-demand price and negates it without naming a
-resource, so carrying both would bill one team and credit nobody; the sum is the same, since a negation is the sum of
-what it negates.
+resource, so carrying both would bill one team and credit nobody. A negation is the sum of what it negates, so the sum
+is the same; where a delivery holds only one side of them, the problem `money_left_out` says by how much it is not.
 
 Where AWS writes discounts into columns (CUR 2.0 without "manual discount compatibility") the unblended cost is the cost
 before them; the invoice then asks for the net unblended cost, at which each row that has one is billed. A file whose
@@ -134,6 +134,15 @@ def control(columns: tuple[str, ...], config: SourceConfig) -> str | None:  # no
     """The unblended cost; None where net costs, covered or split rows may make BilledCost differ from it."""
     names = _Report.of(columns).names
     return None if {NET, PLAN, PARENT} & names.keys() else names.get(COST)
+
+
+def cancels(columns: tuple[str, ...]) -> str | None:
+    """What covered usage costs at its list price and what its negation takes back: left out of BilledCost, both."""
+    report = _Report.of(columns)
+    if COST not in report.names or "line_item_line_item_type" not in report.names:
+        return None
+    left_out = report.is_type("SavingsPlanCoveredUsage", "SavingsPlanNegation")
+    return f"CASE WHEN {left_out} THEN TRY_CAST({report.text(NET, COST)} AS DECIMAL(38,18)) END"
 
 
 def mapping(columns: tuple[str, ...], config: SourceConfig) -> ColumnMapping:
@@ -366,4 +375,5 @@ SOURCE = BillSource(
     find=find,
     mapping=mapping,
     control=control,
+    cancels=cancels,
 )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from apportion.cli.main import Settings
 
 
+CHECK_FAILED = 3
+
+
 @click.command("demo", short_help="See it work.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("apportion-demo"))
 @click.option(
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     settings: Settings, folder: Path, engine: str, engine_url: str | None, form: str | None, *, as_json: bool
-) -> None:
+) -> int:
     """Allocate a year of an example company, and a real sample bill, in FOLDER.
 
     The company acme is invented: three clouds, a Kubernetes cluster, LLM APIs, six teams, some twenty models, and tags
@@ -47,6 +50,7 @@ def command(
         options.show(sheet, form or "table", as_json=as_json)
     if not as_json:
         click.echo(closing(shown))
+    return 0 if shown.company.certificate.passed and shown.sample.certificate.passed else CHECK_FAILED
 
 
 def sheets(shown: Demonstration) -> list[Sheet]:
@@ -91,10 +95,8 @@ def closing(shown: Demonstration) -> str:
         lines.append(f"\n{project.folder}: {project.certificate.charges:,} charges, certificate {verdict}")
         for currency, metrics in run.totals_in.items():
             came, went = metrics["BilledCost"], run.totals_out[currency]["BilledCost"]
-            sign = "=" if came == went else "≠"
-            lines.append(
-                f"  {currency} BilledCost in {figures.exact(came)} {sign} out {figures.exact(went)}, to the last digit"
-            )
+            sign, how = ("=", ", to the last digit") if came == went else ("≠", "")
+            lines.append(f"  {currency} BilledCost in {figures.exact(came)} {sign} out {figures.exact(went)}{how}")
     company = shown.company.folder
     lines += [
         "\nNext:",

@@ -78,7 +78,8 @@ def command(
                 filters=options.chosen(given),
                 limit=limit,
             )
-            shown = amount_sheet(explained, metric)
+            kept_out = app.kept_out(project, period=options.parsed_period(period)).sentence()
+            shown = amount_sheet(explained, metric, kept_out)
     options.show(shown, given["form"], as_json=given["as_json"])
 
 
@@ -88,7 +89,7 @@ def _charge_id(words: tuple[str, ...]) -> str:
     raise click.UsageError("Write: apportion explain charge ID, or name an amount with options such as --team.")
 
 
-def amount_sheet(explained: Sequence[AmountExplained], metric: str) -> Sheet:
+def amount_sheet(explained: Sequence[AmountExplained], metric: str, kept_out: str) -> Sheet:
     """Reasons and largest pieces, one pair of sections per currency."""
     sections: list[Section] = []
     for found in explained:
@@ -98,7 +99,8 @@ def amount_sheet(explained: Sequence[AmountExplained], metric: str) -> Sheet:
         sections.append(Section(REASONS, reasons, title=f"{found.currency}: why", total=total, **label))
         title = f"{found.currency}: the {len(found.pieces)} largest of {found.count} pieces"
         sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
-    return Sheet("explain", f"What {metric} consists of, run {explained[0].run_id}", tuple(sections))
+    notes = (kept_out,) if kept_out else ()
+    return Sheet("explain", f"What {metric} consists of, run {explained[0].run_id}", tuple(sections), notes=notes)
 
 
 def _piece(piece: ChargePiece) -> tuple[Any, ...]:

@@ -61,6 +61,7 @@ def focus(
             force=force,
             progress=told,
         )
+        kept_out = app.kept_out(project, period=options.parsed_period(period)).sentence()
     files_written = Section(
         (Column("month", "Month"), Column("file", "File"), Column("rows", "Rows", Kind.COUNT)),
         [(str(file.month), str(file.path), file.rows) for file in written.files],
@@ -75,5 +76,6 @@ def focus(
         f"FOCUS {focus_version}: {written.rows:,} rows",
         (files_written, totals),
         facts={"rows": written.rows},
+        notes=(kept_out,) if kept_out else (),
     )
     options.show(sheet, form, as_json=as_json)

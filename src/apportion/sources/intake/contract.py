@@ -79,6 +79,11 @@ class BillSource:
     find: Callable[[Place, SourceConfig], Delivery]
     mapping: Callable[[tuple[str, ...], SourceConfig], ColumnMapping]
     control: Callable[[tuple[str, ...], SourceConfig], str | None] = field(default=lambda _columns, _config: None)
+    cancels: Callable[[tuple[str, ...]], str | None] = field(default=lambda _columns: None)
+    """Given the columns kept beside the charges: SQL for the amount that BilledCost leaves out of each row.
+
+    In each snapshot these must add up to 0, or the bill asks for more or less than BilledCost says. None: nothing is.
+    """
     csv_null: tuple[str, ...] = ("",)
     """CSV fields that mean null when unquoted or quoted alike."""
     date_order: str = ""

@@ -175,7 +175,8 @@ class _Job:
             totals_by_currency=snapshots.totals(self.db, folder),
             rejected=rejected,
         )
-        return SnapshotDraft(snapshot, tuple(problem for owner, problem in found if owner == scope))
+        mine = [problem for owner, problem in found if owner == scope]
+        return SnapshotDraft(snapshot, (*mine, *snapshots.money_left_out(self.db, snapshot, self.source)))
 
     def _restatements(self, drafts: Sequence[SnapshotDraft], current: Sequence[Snapshot]) -> tuple[Restatement, ...]:
         before = {snapshot.scope: snapshot for snapshot in current}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from apportion.core import focus
-from apportion.core.problems import Severity
+from apportion.core.money import plain
+from apportion.core.problems import Problem, Severity
 from apportion.core.tables import ATTRIBUTES, CHARGES, REJECTS, quoted
 from apportion.errors import EngineFailed
 from apportion.sources.intake.checks import WORDS, place
@@ -156,6 +157,37 @@ def totals(db: DuckDb, folder: Path) -> dict[str, dict[str, Decimal]]:
         currency: {name: value for name, value in zip(focus.METRICS, values, strict=True) if value is not None}
         for currency, *values in rows
     }
+
+
+def money_left_out(db: DuckDb, snapshot: Snapshot, source: BillSource) -> tuple[Problem, ...]:
+    """A problem where the amounts that BilledCost leaves out do not cancel (see `BillSource.cancels`); else nothing."""
+    path = snapshot.folder / "extras.parquet"
+    if not path.exists():
+        return ()
+    db.read_parquet("kept", [path])
+    columns = tuple(name for name, *_ in db.rows("DESCRIBE kept") if name != "x_ChargeNo")
+    amount = source.cancels(columns)
+    if amount is None:
+        return ()
+    left: Decimal | None
+    ((left, rows),) = db.rows(f"SELECT sum(m), count(m) FROM (SELECT {amount} AS m FROM kept)")
+    if not left:
+        return ()
+    return (
+        Problem(
+            code="money_left_out",
+            severity=Severity.WARNING,
+            file=", ".join(file.path for file in snapshot.files),
+            rows="all together",
+            row_count=rows,
+            column="BilledCost",
+            example=plain(left),
+            what="Amounts that should cancel and are left out of BilledCost do not: the bill asks for so much more.",
+            fix="Deliver the whole month of the whole billing account; part of it was filtered away.",
+            amount=left,
+            currency=next(iter(snapshot.totals), None),
+        ),
+    )
 
 
 def record(
