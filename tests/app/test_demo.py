@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -28,3 +29,18 @@ def test_the_demo_ends_with_totals_that_agree_coverage_and_three_commands(tmp_pa
     again = app.demo(tmp_path / "demo")
     assert (again.company.ingested, again.company.posted.unchanged) == ((), True)
     assert again.sample.posted.run.totals_out["USD"]["BilledCost"] == Decimal("20.520226728990000000")
+
+
+def test_the_demo_is_one_json_document_and_leaves_edited_projects_alone(tmp_path):
+    run = "from apportion.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", run, "--quiet", "demo", str(tmp_path / "demo"), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300, env=environment)
+    document = json.loads(done.stdout)
+    assert document["schema"] == "apportion.demo/1"
+    assert [(p["charges"], p["holds"]) for p in document["projects"]] == [(1000, True), (27780, True)]
+    config = tmp_path / "demo" / "acme" / "apportion.toml"
+    config.write_text("# mine")
+    again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    assert again.returncode == 2
+    assert config.read_text() == "# mine"

@@ -348,3 +348,23 @@ def test_a_quantity_too_large_to_add_up_is_said_as_such(tmp_path):
     assert done.returncode == 1
     assert "cannot be kept exactly" in done.stderr
     assert "export a larger one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('kind = "focus"', 'kind = "fokus"', ":8: sources[1].kind: 'fokus' is not known here."),
+        ("split = [", 'method = "evn"\nsplit = [', ":23: rules[1].method: 'evn' is not known here."),
+        (
+            'paths = ["bills"]',
+            'paths = ["bills"]\n[sources.options]\nnonsense = "x"',
+            ":11: sources[1].options.nonsense: 'nonsense' is not known here.",
+        ),
+    ],
+)
+def test_names_that_no_plug_in_has_are_said_with_their_line(tmp_path, old, new, said):
+    (tmp_path / "apportion.toml").write_text(CONFIG.replace(old, new))
+    done = apportion("ingest", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"apportion.toml{said}" in done.stderr
+    assert "Known: " in done.stderr

@@ -9,10 +9,11 @@ from apportion.app.asking import problems, report
 from apportion.app.billing import ingest
 from apportion.app.checking import verify
 from apportion.app.posting import run
-from apportion.app.project import open_project
+from apportion.app.project import CONFIG_FILE, open_project
 from apportion.core.period import Month, Period
 from apportion.core.progress import Progress, silent
-from apportion.demo import RESTATED, write_company, write_sample
+from apportion.demo import RESTATED, company_configuration, sample_configuration, write_company, write_sample
+from apportion.errors import WouldOverwrite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,9 +56,12 @@ def demo(
 ) -> Demonstration:
     """Write both projects into the folder, bring their bills in (one month of acme is restated), allocate and verify.
 
-    Writing is repeatable: the same files come out. A project that was allocated before is not ingested again.
+    Writing is repeatable: the same files come out. A project that was allocated before is not ingested again. Raises
+    `WouldOverwrite` where the folder holds another configuration than the demo's own.
     """
     company, sample = folder / "acme", folder / "focus-sample"
+    _refuse_foreign(company, company_configuration())
+    _refuse_foreign(sample, sample_configuration())
     progress("writing the example company", 0, 1)
     write_company(company)
     write_sample(sample)
@@ -71,6 +75,13 @@ def demo(
         posted = run(project, engine=engine, engine_url=engine_url, progress=progress)
         answers = (report(project, by="evidence", period=SAMPLE_MONTHS),)
         return Demonstration(shown, _shown(project, deliveries, posted, answers, progress=progress))
+
+
+def _refuse_foreign(folder: Path, ours: str) -> None:
+    """Raise `WouldOverwrite` where the folder holds another project's configuration, or one that was edited."""
+    path = folder / CONFIG_FILE
+    if path.exists() and path.read_text(encoding="utf-8") != ours:
+        raise WouldOverwrite(str(path))
 
 
 def _delivered(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from apportion.errors import ConfigError, NoProject, WouldOverwrite
+from apportion.errors import ConfigError, NoProject, UnknownName, WouldOverwrite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from apportion.core.config import Config
@@ -62,7 +62,37 @@ def read_config(folder: Path) -> tuple[Config, str]:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         what, fix = "is not written in UTF-8.", "Save the file as UTF-8."
         raise ConfigError(file=str(path), line=line, key="text", what=what, fix=fix) from error
-    return parse_config(text, file=str(path)), text
+    config = parse_config(text, file=str(path))
+    _refuse_unknown(config, text, str(path))
+    return config, text
+
+
+def _refuse_unknown(config: Config, text: str, file: str) -> None:
+    """Raise `ConfigError` for a kind of source, an option or a method that no plug-in has: those `core` cannot know."""
+    from apportion.allocation.methods import SOCKET as METHODS
+    from apportion.sources import SOCKET as SOURCES
+
+    for place, source in enumerate(config.sources):
+        _require(source.kind, SOURCES.names(), text=text, file=file, path=("sources", place, "kind"))
+        if source.options:
+            from apportion.sources.intake.contract import COMMON_OPTIONS
+
+            known = sorted(SOURCES.load(source.kind).options | COMMON_OPTIONS)
+            for option in source.options:
+                _require(option, known, text=text, file=file, path=("sources", place, "options", option))
+    for place, rule in enumerate(config.rules):
+        _require(rule.method, METHODS.names(), text=text, file=file, path=("rules", place, "method"))
+
+
+def _require(name: str, known: Sequence[str], *, text: str, file: str, path: tuple[str | int, ...]) -> None:
+    from apportion.core.config_file import dotted
+    from apportion.core.toml_lines import line_of
+
+    if name in known:
+        return
+    unknown = UnknownName("such name:", name, known)
+    what = f"'{name}' is not known here."
+    raise ConfigError(file=file, line=line_of(text, path), key=dotted(path), what=what, fix=unknown.fix)
 
 
 @contextmanager

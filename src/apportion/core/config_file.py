@@ -109,7 +109,7 @@ class _Source:
             raise self._invalid(first, document) from error
 
     def fault(self, path: Path, what: str, fix: str) -> ConfigError:
-        return ConfigError(file=self.file, line=line_of(self.text, path), key=_dotted(path), what=what, fix=fix)
+        return ConfigError(file=self.file, line=line_of(self.text, path), key=dotted(path), what=what, fix=fix)
 
     def _syntax(self, error: tomllib.TOMLDecodeError) -> ConfigError:
         found = _LINE.search(str(error))
@@ -168,7 +168,12 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - 
         yield from _models_in(argument)
 
 
-def _dotted(path: Path) -> str:
+def dotted(path: Path) -> str:
+    """The path as messages write it, places counted from 1.
+
+    >>> dotted(("rules", 0, "set"))
+    'rules[1].set'
+    """
     return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 

@@ -39,7 +39,7 @@ class SourceForm(Strict):
     kind: str
     paths: Texts
     delivery: Literal["overwrite", "append"] = "overwrite"
-    options: dict[str, str | int | bool] = {}
+    options: dict[str, str | int | bool | list[str]] = {}
 
 
 class CaseForm(Strict):

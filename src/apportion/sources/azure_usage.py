@@ -348,6 +348,7 @@ def _actual(cost: str, covered: str) -> tuple[Repair, ...]:
 
 SOURCE = BillSource(
     name="azure_usage",
+    options=frozenset({"cost"}),
     title="Azure cost and usage details (Cost Management export, actual or amortised)",
     recognises=recognises,
     find=find,

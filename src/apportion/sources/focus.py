@@ -204,6 +204,7 @@ def _plan_purchase(raw: RawColumns) -> str:
 
 SOURCE = BillSource(
     name="focus",
+    options=frozenset({"billing_account_id", "billing_currency"}),
     title="FOCUS cost and usage (1.0-preview to 1.4)",
     recognises=recognises,
     find=find,

@@ -281,6 +281,7 @@ def _tags(raw: RawColumns) -> str:
 
 SOURCE = BillSource(
     name="gcp_billing",
+    options=frozenset({"table", "invoice_months"}),
     title="Google Cloud usage cost export (BigQuery, as Parquet or JSON lines)",
     recognises=recognises,
     find=find,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from apportion import app
-from apportion.cli import figures, options
+from apportion.cli import figures, options, render
 from apportion.cli.commands import report as reporting
 from apportion.cli.commands.ingest import sheet as ingest_sheet
+from apportion.cli.commands.run import sheet as run_sheet
 from apportion.cli.sheet import Sheet
 from apportion.cli.telling import progress
 from apportion.core.targets import UNALLOCATED
@@ -46,11 +48,29 @@ def command(
     """
     with progress(quiet=settings.quiet) as told:
         shown = app.demo(folder, engine=engine, engine_url=engine_url, progress=told)
-    for sheet in sheets(shown):
-        options.show(sheet, form or "table", as_json=as_json)
-    if not as_json:
-        click.echo(closing(shown))
+    if render.form_for(form or "table", as_json=as_json) == "json":
+        click.echo(document(shown))
+    else:
+        for sheet in sheets(shown):
+            options.show(sheet, form or "table", as_json=False)
+        click.echo(closing(shown), err=form in {"csv", "md"})
     return 0 if shown.company.certificate.passed and shown.sample.certificate.passed else CHECK_FAILED
+
+
+def document(shown: Demonstration) -> str:
+    """All that the demo shows as one JSON document."""
+    projects = [
+        {
+            "folder": str(project.folder),
+            "charges": project.certificate.charges,
+            "holds": project.certificate.passed,
+            "certificate_sha256": project.certificate.sha256,
+            "run": json.loads(render.as_json(run_sheet(project.posted, ""))),
+            "reports": [json.loads(render.as_json(reporting.sheet(answer))) for answer in project.answers],
+        }
+        for project in (shown.sample, shown.company)
+    ]
+    return json.dumps({"schema": "apportion.demo/1", "projects": projects}, ensure_ascii=False, indent=2)
 
 
 def sheets(shown: Demonstration) -> list[Sheet]:

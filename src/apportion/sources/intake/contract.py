@@ -62,6 +62,10 @@ class Delivery:
     left_out: tuple[tuple[str, str], ...] = ()
 
 
+COMMON_OPTIONS = frozenset({"date_order", "encoding"})
+"""Options that every kind of source has."""
+
+
 @dataclass(frozen=True, slots=True)
 class BillSource:
     """A source of bills.
@@ -84,6 +88,8 @@ class BillSource:
 
     In each snapshot these must add up to 0, or the bill asks for more or less than BilledCost says. None: nothing is.
     """
+    options: frozenset[str] = frozenset()
+    """Names that `[sources.options]` may hold for this kind, beside `COMMON_OPTIONS`."""
     csv_null: tuple[str, ...] = ("",)
     """CSV fields that mean null when unquoted or quoted alike."""
     date_order: str = ""
