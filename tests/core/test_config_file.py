@@ -94,6 +94,35 @@ FAULTS = [
         "apportion.toml:6: rules[1].set.team: 'idle' is a name of Apportion's own. Choose another name.",
     ),
     (
+        RULE + 'when = { service = "a" }\nset = { team = "Unallocated" }\n',
+        "apportion.toml:6: rules[1].set.team: 'Unallocated' is a name of Apportion's own. Choose another name.",
+    ),
+    (
+        RULE + 'when = { service = "a" }\nmethod = "even"\nset = { team = "b" }\n',
+        "apportion.toml:6: rules[1].method: set has one receiver, so there is nothing to weigh. "
+        "Leave the method out, or name receivers with split.",
+    ),
+    (
+        RULE + 'when = { service = "a" }\nsplit = [{ weight = 1, team = " " }]\n',
+        "apportion.toml:6: rules[1].split[1].team: a name is blank. Found: ' '.",
+    ),
+    (
+        PROJECT + '[hierarchy.models.m]\nteam = ""\n',
+        "apportion.toml:4: hierarchy.models.m.team: a name is blank. Found: ''.",
+    ),
+    (
+        PROJECT + '[hierarchy.models.m]\nteam = "idle"\n',
+        "apportion.toml:4: hierarchy.models.m.team: 'idle' is a name of Apportion's own. Choose another name.",
+    ),
+    (
+        PROJECT + '[hierarchy.teams]\nrisk = "idle"\n',
+        "apportion.toml:4: hierarchy.teams.risk: 'idle' is a name of Apportion's own. Choose another name.",
+    ),
+    (
+        PROJECT + "x = " + "[" * 3000 + "]" * 3000,
+        "apportion.toml: TOML: is nested too deep. No setting needs more than a few brackets in each other.",
+    ),
+    (
         PROJECT + '[hierarchy.teams]\nunallocated = "Unit"\n',
         "apportion.toml:4: hierarchy.teams.unallocated: 'unallocated' is a name of Apportion's own. "
         "Choose another name.",

@@ -16,6 +16,7 @@ from apportion import __version__
 from apportion.errors import ApportionError
 
 FAILED, INTERRUPTED = 1, 130
+_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})  # what click takes for a flag in the environment
 
 GROUPS: dict[str, dict[str, str]] = {
     "Get started": {
@@ -113,7 +114,7 @@ def main() -> None:
 
 
 def _outcome(arguments: list[str]) -> int:  # noqa: PLR0911 - one per way to end
-    debug = "--debug" in arguments or bool(os.environ.get("APPORTION_DEBUG"))
+    debug = "--debug" in arguments or os.environ.get("APPORTION_DEBUG", "").lower() in _TRUE
     try:
         code = cli.main(arguments, prog_name="apportion", standalone_mode=False)
         sys.stdout.flush()

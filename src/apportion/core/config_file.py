@@ -102,6 +102,9 @@ class _Source:
             document = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             raise self._syntax(error) from error
+        except RecursionError as error:
+            what, fix = "is nested too deep.", "No setting needs more than a few brackets in each other."
+            raise ConfigError(file=self.file, line=None, key="TOML", what=what, fix=fix) from error
         try:
             return ConfigForm.model_validate(document)
         except ValidationError as error:
@@ -185,15 +188,19 @@ def _refuse_repeated(source: _Source, table: str, ids: Sequence[str]) -> None:
 
 def _refuse_reserved(source: _Source, form: ConfigForm) -> None:
     for path, name in _names_given(form):
-        if name in RESERVED:
+        if name.casefold() in RESERVED:  # also in another case: two rows that read alike would be two targets
             raise source.fault(path, f"'{name}' is a name of Apportion's own.", "Choose another name.")
 
 
 def _names_given(form: ConfigForm) -> Iterator[tuple[Path, str]]:
     for dimension, spellings in form.tags.values.items():
         yield from ((("tags", "values", dimension, spelling), name) for spelling, name in spellings.items())
-    yield from ((("hierarchy", "teams", team), team) for team in form.hierarchy.teams)
-    yield from ((("hierarchy", "models", model), model) for model in form.hierarchy.models)
+    for team, unit in form.hierarchy.teams.items():
+        yield from ((("hierarchy", "teams", team), name) for name in (team, unit))
+    for model, owner in form.hierarchy.models.items():
+        path = ("hierarchy", "models", model)
+        yield path, model
+        yield from (((*path, d), name) for d, name in owner.items())
     for kind, owners in (("accounts", form.maps.accounts), ("resource_groups", form.maps.resource_groups)):
         yield from ((("maps", kind, key, d), name) for key, owner in owners.items() for d, name in owner.items())
     for place, rule in enumerate(form.rules):
@@ -222,6 +229,9 @@ def _rule(source: _Source, place: int, form: RuleForm) -> Rule:
     path = ("rules", place)
     if (form.set is None) == (form.split is None):
         raise source.fault(path, "a rule sets something or splits, one of the two.", "Give it either set or split.")
+    if form.set is not None and form.method != _FIXED:
+        fix = "Leave the method out, or name receivers with split."
+        raise source.fault((*path, "method"), "set has one receiver, so there is nothing to weigh.", fix)
     if form.valid_from and form.valid_until and form.valid_from >= form.valid_until:
         what = f"{form.valid_until} is not after valid_from {form.valid_from}."
         raise source.fault((*path, "valid_until"), what, "The rule holds up to, not including, valid_until.")

@@ -5,17 +5,26 @@ from __future__ import annotations
 from datetime import date  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever was written
     return [value] if isinstance(value, str) else value
 
 
+def _named(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "a name is blank")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_named)]
+"""What owns a cost: never blank, since a blank owner could not be told from nobody."""
 Texts = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed), Field(min_length=1)]
 """One text or a list of texts."""
 Dimension = Literal["team", "project", "model", "environment"]
-Owner = Annotated[dict[Dimension, Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Owner = Annotated[dict[Dimension, Name], Field(min_length=1)]
 
 
 class Strict(BaseModel):
@@ -62,7 +71,7 @@ class TagsForm(Strict):
     """`[tags]`."""
 
     keys: dict[Dimension, Texts] = {}
-    values: dict[Dimension, dict[str, Annotated[str, Field(min_length=1)]]] = {}
+    values: dict[Dimension, dict[str, Name]] = {}
     policy: PolicyForm = PolicyForm()
 
 
@@ -70,10 +79,10 @@ class ShareForm(Strict):
     """One entry of a rule's `split`; the weight, for method `fixed`, is a whole number or a decimal as text."""
 
     weight: Annotated[int, Field(gt=0)] | Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$")] | None = None
-    team: str | None = None
-    project: str | None = None
-    model: str | None = None
-    environment: str | None = None
+    team: Name | None = None
+    project: Name | None = None
+    model: Name | None = None
+    environment: Name | None = None
 
 
 class RuleForm(Strict):
@@ -92,8 +101,8 @@ class RuleForm(Strict):
 class HierarchyForm(Strict):
     """`[hierarchy]`."""
 
-    teams: dict[str, Annotated[str, Field(min_length=1)]] = {}
-    models: dict[str, dict[Literal["team", "project"], str]] = {}
+    teams: dict[str, Name] = {}
+    models: dict[str, dict[Literal["team", "project"], Name]] = {}
 
 
 class MapsForm(Strict):
