@@ -238,7 +238,10 @@ def test_a_file_that_is_no_plan_fails_with_what_to_give(tmp_path, tags):
 def test_a_month_without_a_bill_is_said_to_have_none(project, tags):
     code, said, told = tags(project, "coverage", "--period", "2025-01")
     assert (code, said) == (1, "")
-    assert "holds no bill of 2025-01.\nName one of its months, or ingest and allocate it.\n" in told
+    assert (
+        "holds no bill of 2025-01.\nIt holds 2026-09 to 2026-10. Name one of its months, or ingest and allocate it.\n"
+        in told
+    )
 
 
 def test_before_the_first_run_there_is_nothing_to_cover(company, tags):
@@ -259,3 +262,17 @@ def test_every_command_has_help_with_an_example(tags, words):
     assert code == 0
     assert "Example:" in said
     assert "apportion tags" in said
+
+
+def test_what_the_bill_breaks_of_the_policy_is_listed(tmp_path):
+    folder = write_company(tmp_path / "tiny")
+    config = folder / "apportion.toml"
+    config.write_text(config.read_text() + '\n[tags.policy]\nrequired = ["team"]\n')
+    for verb in ("ingest", "run"):
+        apportion(verb, cwd=folder)
+    done = apportion("tags", "policy", "--json", "--period", "2026-10", cwd=folder)
+    rows = json.loads(done.stdout)["sections"][0]["rows"]
+    # ranker and nat have no team tag; the support charge is no resource
+    assert [(r["code"], r["dimension"], r["resources"], r["amount"]) for r in rows] == [("missing", "team", 2, "20.01")]
+    assert rows[0]["what"]
+    assert rows[0]["fix"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from apportion.app.exporting import export_focus
     from apportion.app.posting import run
     from apportion.app.project import Project, init, open_project
-    from apportion.app.tagging import tags_check, tags_coverage, tags_variants, tags_worklist
+    from apportion.app.tagging import tags_check, tags_coverage, tags_policy, tags_variants, tags_worklist
 
 _HOMES = {
     "amount_explained": "asking",
@@ -40,6 +40,7 @@ _HOMES = {
     "open_project": "project",
     "tags_check": "tagging",
     "tags_coverage": "tagging",
+    "tags_policy": "tagging",
     "tags_variants": "tagging",
     "tags_worklist": "tagging",
 }
@@ -61,6 +62,7 @@ __all__ = [
     "run",
     "tags_check",
     "tags_coverage",
+    "tags_policy",
     "tags_variants",
     "tags_worklist",
     "verify",

@@ -9,10 +9,12 @@ from apportion.app.asking import current_run, latest_month
 from apportion.app.project import read_config
 from apportion.core.targets import DIMENSIONS
 from apportion.engine import duck
-from apportion.errors import NoData, UnknownName
+from apportion.errors import UnknownName
+from apportion.ledger.held import held_parts
 from apportion.ledger.together import open_together
 from apportion.tagging.coverage import Coverage, tag_coverage
 from apportion.tagging.plan_check import PlanFinding, check_plan
+from apportion.tagging.policy import Breach, policy_breaches
 from apportion.tagging.variants import Variants, find_variants
 from apportion.tagging.worklist import Worklist, worklist
 
@@ -32,7 +34,7 @@ def tags_coverage(project: Project, *, period: Period | None = None) -> tuple[Co
 
 
 def tags_worklist(
-    project: Project, *, dimension: str | None = None, period: Period | None = None, limit: int = 25
+    project: Project, *, dimension: str | None = None, period: Period | None = None, limit: int = 12
 ) -> tuple[Worklist, ...]:
     """The resources to tag first, ranked by money, with the coverage that tagging them reaches; the last month.
 
@@ -51,6 +53,12 @@ def tags_variants(project: Project, *, period: Period | None = None) -> Variants
         return find_variants(db, project.config)
 
 
+def tags_policy(project: Project, *, period: Period | None = None) -> tuple[Breach, ...]:
+    """What the tags of the bill break of the tag policy, per dimension and currency; the last month."""
+    with _opened(project, period) as db:
+        return policy_breaches(db, project.config)
+
+
 def tags_check(folder: Path, path: Path) -> tuple[PlanFinding, ...]:
     """What a Terraform plan, CloudFormation template or Kubernetes manifest breaks of the project's tag policy.
 
@@ -63,10 +71,7 @@ def tags_check(folder: Path, path: Path) -> tuple[PlanFinding, ...]:
 @contextmanager
 def _opened(project: Project, period: Period | None) -> Iterator[DuckDb]:
     run = current_run(project)
-    chosen = period or latest_month(run)
-    parts = [part for part in run.parts if part.period in chosen]
-    if not parts:
-        raise NoData(f"Run {run.id} holds no bill of {chosen}.", "Name one of its months, or ingest and allocate it.")
+    parts = held_parts(run, period or latest_month(run))
     with duck.session(memory=project.memory, temp=project.store.stage()) as db:
         open_together(db, project.store, parts)
         yield db

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+CHECK_FAILED = 3
+"""The exit code of a check that failed."""
+
 FILTERS = ("team", "project", "model", "environment", "business-unit", "service", "account", "provider")
 
 

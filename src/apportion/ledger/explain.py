@@ -14,6 +14,7 @@ from apportion.engine import duck
 from apportion.engine.dialect import DUCKDB, compile_sql
 from apportion.errors import NoData
 from apportion.ledger.filters import Filters, as_known, condition
+from apportion.ledger.held import held_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,9 +121,7 @@ def explain_amount(
 
     Raises `UnknownName` for a filter or a value that no piece has, `NoData` where nothing matches all of them.
     """
-    parts = [part for part in run.parts if part.period in period]
-    if not parts:
-        raise NoData(f"Run {run.id} holds no bill of {period}.", "Name one of its months, or ingest and allocate it.")
+    parts = held_parts(run, period)
     with duck.session(memory=memory, temp=store.stage()) as db:
         db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
         filters = as_known(db, filters)

@@ -144,10 +144,11 @@ def _count(store: Store, part: Part, snapshot: Snapshot) -> tuple[int, _Found]:
     pieces, whole = recount.recounted(store.checked(snapshot.charges), shares)
     given = recount.stored(store.checked(part.allocations))
     currency = recount.currencies(store.checked(snapshot.attributes))
-    where = f"{snapshot.scope.source_id} {snapshot.scope.period}"
+    scope = snapshot.scope
+    where = " ".join(filter(None, (scope.source_id, scope.billing_account_id, str(scope.period), scope.part[:12])))
     balances = _balances(snapshot, currency, whole, given)
-    faults = [f"{where}: {fault}" for fault in recount.gaps(shares)[:SHOWN_FAULTS]]
-    faults += [f"{where}: {fault}" for fault in _differences(pieces, given)[:SHOWN_FAULTS]]
+    faults = [f"{where}: {fault}" for fault in _shown(recount.gaps(shares))]
+    faults += [f"{where}: {fault}" for fault in _shown(_differences(pieces, given))]
     faults += [
         f"{where}: {b.metric} in {b.currency}: in {_told(b.came)}, out {_told(b.went)}" for b in balances if not b.holds
     ]
@@ -156,6 +157,11 @@ def _count(store: Store, part: Part, snapshot: Snapshot) -> tuple[int, _Found]:
         faults.append(f"{where}: the manifest says {snapshot.rows} charges, {counted} are stored")
     faults += [f"{where}: {fault}" for fault in _manifest_faults(snapshot, balances)]
     return counted, _Found(balances, faults)
+
+
+def _shown(faults: list[str]) -> list[str]:
+    more = len(faults) - SHOWN_FAULTS
+    return [*faults[:SHOWN_FAULTS], *([f"and {more} more of this kind"] if more > 0 else [])]
 
 
 def _differences(pieces: dict[recount.Key, Sums], given: dict[recount.Key, Sums]) -> list[str]:

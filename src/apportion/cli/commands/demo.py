@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from apportion.cli.main import Settings
 
 
-CHECK_FAILED = 3
-
-
 @click.command("demo", short_help="See it work.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("apportion-demo"))
 @click.option(
@@ -54,7 +51,7 @@ def command(
         for sheet in sheets(shown):
             options.show(sheet, form or "table", as_json=False)
         click.echo(closing(shown), err=form in {"csv", "md"})
-    return 0 if shown.company.certificate.passed and shown.sample.certificate.passed else CHECK_FAILED
+    return 0 if shown.company.certificate.passed and shown.sample.certificate.passed else options.CHECK_FAILED
 
 
 def document(shown: Demonstration) -> str:

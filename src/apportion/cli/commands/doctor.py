@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from apportion import app
-from apportion.cli.options import output, show
+from apportion.cli.options import CHECK_FAILED, output, show
 from apportion.cli.sheet import Column, Section, Sheet
 
 if TYPE_CHECKING:
     from apportion.cli.main import Settings
-
-CHECK_FAILED = 3
 
 
 @click.command("doctor", short_help="Check the project.")

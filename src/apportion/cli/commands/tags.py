@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from apportion.cli.main import Settings
     from apportion.tagging.coverage import Coverage
     from apportion.tagging.plan_check import PlanFinding
+    from apportion.tagging.policy import Breach
     from apportion.tagging.variants import Use, Variants
     from apportion.tagging.worklist import Worklist
 
-CHECK_FAILED = 3
 DIMENSIONS = ("team", "project", "model", "environment")
 
 
@@ -193,6 +193,41 @@ def _money(use: Use) -> str:
     return ", ".join(f"{currency} {plain(amount)}" for currency, amount in use.amount.items())
 
 
+@command.command("policy")
+@options.period
+@options.output
+@click.pass_obj
+def policy(settings: Settings, period: str | None, form: str | None, *, as_json: bool) -> None:
+    """List what the tags of the bill break of the tag policy: missing, not allowed, or only alike.
+
+    \b
+    Example:
+      apportion tags policy --period 2026-10
+    """
+    with app.open_project(settings.project) as project:
+        found = app.tags_policy(project, period=options.parsed_period(period))
+    options.show(_policy_sheet(found), form, as_json=as_json)
+
+
+def _policy_sheet(found: Sequence[Breach]) -> Sheet:
+    columns = (
+        Column("dimension", "Dimension"),
+        Column("value", "Value"),
+        Column("code", "Breach"),
+        Column("resources", "Resources", Kind.COUNT),
+        Column("charges", "Charges", Kind.COUNT),
+        Column("currency", "Currency"),
+        Column("amount", "BilledCost", Kind.MONEY),
+        Column("what", "What", detail=True),
+        Column("fix", "What to do", detail=True),
+    )
+    rows = [
+        (b.dimension, b.value or None, b.code, b.resources, b.charges, b.currency, b.amount, b.what, b.fix)
+        for b in found
+    ]
+    return Sheet("tags-policy", "The tag policy and the bill", (Section(columns, rows),))
+
+
 @command.command("check")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.output
@@ -208,7 +243,7 @@ def check(settings: Settings, file: Path, form: str | None, *, as_json: bool) ->
     """
     findings = app.tags_check(settings.project, file)
     options.show(_check_sheet(findings), form, as_json=as_json)
-    return CHECK_FAILED if findings else 0
+    return options.CHECK_FAILED if findings else 0
 
 
 def _check_sheet(findings: Sequence[PlanFinding]) -> Sheet:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apportion import app
-from apportion.cli.options import output, show
+from apportion.cli.options import CHECK_FAILED, output, show
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.cli.telling import progress
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from apportion.cli.main import Settings
     from apportion.ledger.verify import Certificate
 
-CHECK_FAILED = 3
 COLUMNS = (
     Column("source", "Source"),
     Column("account", "Billing account"),

@@ -15,12 +15,12 @@ from apportion.allocation.direct import require_conserved, totals
 from apportion.core.progress import Progress, silent
 from apportion.engine import duck
 from apportion.errors import WouldOverwrite
+from apportion.ledger.held import held_parts
 from apportion.reports.focus_dataset import metadata
 from apportion.reports.focus_dataset.columns import not_null, require_version, schema
 from apportion.reports.focus_dataset.snapshot_rows import rows_of
 from apportion.reports.focus_dataset.writing import require_form, writer
 from apportion.reports.reading.change import plus
-from apportion.reports.reading.opening import require_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def export_focus(  # noqa: PLR0913 - an export has that many choices
     """
     require_version(version)
     require_form(form)
-    require_held(run, period)
+    held_parts(run, period)
     parts = [part for part in run.parts if part.period in period]
     months = sorted({part.period for part in parts})
     targets = {month: to / f"focus-{version}-{month}.{form}" for month in months}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from apportion.core import focus
 from apportion.engine import duck
-from apportion.errors import NoData, UnknownName
+from apportion.errors import UnknownName
 from apportion.ledger.filters import as_known
+from apportion.ledger.held import held_parts
 from apportion.reports.reading.contract import Asked
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     if metric not in focus.COSTS:
         raise UnknownName("cost metric", metric, focus.COSTS)
     months = needed(period, trend_months=trend_months)
-    require_held(run, period)
+    held_parts(run, period)
     paths = [part.allocations for part in run.parts if part.period in months]
     with duck.session(memory=memory, temp=temp) as db:
         db.read_parquet("allocations", [store.checked(path) for path in paths])
@@ -58,14 +59,3 @@ def needed(period: Period, *, trend_months: int) -> tuple[Month, ...]:
     while months[-1] < period.last:
         months.append(months[-1].plus(1))
     return tuple(months)
-
-
-def require_held(run: Run, period: Period) -> None:
-    """Raise `NoData` unless the run holds a bill of at least one month of the period."""
-    held = sorted({part.period for part in run.parts})
-    if any(month in period for month in held):
-        return
-    span = f"It holds {held[0]} to {held[-1]}." if held else "It holds no bill at all."
-    raise NoData(
-        f"Run {run.id} holds no bill of {period}.", f"{span} Name one of its months, or ingest and allocate it."
-    )
