@@ -11,7 +11,8 @@ LOCKS := run build test check bench lock
 # A lock names the public files of every platform, whatever index or wheel folder this machine is set up with.
 PUBLIC := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT -u PIP_NO_INDEX \
 	PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND='make lock'
-COMPILE := $(PUBLIC) $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras --allow-unsafe \
+# Extras stay in: without them pip asks for `coverage[toml]` unpinned as soon as a newer coverage is out, and refuses.
+COMPILE := $(PUBLIC) $(BIN)/pip-compile --quiet --no-config --generate-hashes --no-strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
 .DELETE_ON_ERROR:

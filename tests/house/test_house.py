@@ -267,3 +267,8 @@ def test_every_dependency_says_why_it_is_here(wish):
     reasons = (ROOT / "docs" / "why" / "dependencies.md").read_text("utf-8")
     told = {spelled(name) for name in re.findall(r"^\| `([^`]+)` \|", reasons, re.MULTILINE)}
     assert asked(wish) <= told
+
+
+def test_a_lock_keeps_the_extras_that_its_own_packages_ask_for():
+    locked = (ROOT / "requirements" / "test.txt").read_text()
+    assert "\ncoverage[toml]==" in locked
