@@ -71,7 +71,8 @@ def too_long(source: str) -> list[str]:
 def pins(lock: str) -> dict[str, str]:
     """Name -> version of each pin of a lock file; fails where a pin has no hash."""
     text = (REQUIREMENTS / lock).read_text("utf-8")
-    found = re.findall(r"^([a-z0-9-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    hashes = r"((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
+    found = re.findall(rf"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==(\S+) \\\n{hashes}", text, re.MULTILINE)
     assert len(found) == len(re.findall(r"^[^\s#]", text, re.MULTILINE)), f"{lock} has a line that is no hashed pin"
     return {name: version for name, version, _ in found}
 
