@@ -200,3 +200,16 @@ class NotRead(ApportionError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The state could not be read: {what}.", "Put the disk right and try again.")
+
+
+class MeterUnreachable(ApportionError):
+    """The API of a meter refuses or does not answer; nothing of this pull was stored."""
+
+    def __init__(self, *, source: str, url: str, what: str) -> None:
+        # an address may carry credentials
+        scheme, _, rest = url.partition("://")
+        shown = f"{scheme}://{rest.rpartition('@')[2]}" if rest else url
+        super().__init__(
+            f"Source '{source}': {shown} {what}.",
+            "Nothing of this pull was stored; check the address and the credentials in the environment, then try again.",
+        )

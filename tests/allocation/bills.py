@@ -61,8 +61,18 @@ def _windows(draw):
 def write(bill: Bill, folder: Path) -> dict[str, Path]:
     """The bill as `charges`, `attributes` and `shares` files; returns their paths by table name."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {"charges": _charges(bill), "attributes": _attributes(bill), "shares": _shares(bill)}
-    columns = {"charges": tables.CHARGES, "attributes": tables.ATTRIBUTES, "shares": tables.SHARES}
+    rows = {
+        "charges": _charges(bill),
+        "attributes": _attributes(bill),
+        "shares": _shares(bill),
+        "owners": _owners(bill),
+    }
+    columns = {
+        "charges": tables.CHARGES,
+        "attributes": tables.ATTRIBUTES,
+        "shares": tables.SHARES,
+        "owners": tables.OWNERS,
+    }
     paths = {}
     for name, found in rows.items():
         full = [{column: row.get(column) for column in columns[name]} for row in found]
@@ -92,9 +102,14 @@ def _shares(bill: Bill) -> list[dict]:
             "x_ShareLow": sum(weights[:i]) if len(weights) > 1 else 0,
             "x_ShareHigh": sum(weights[: i + 1]) if len(weights) > 1 else 1,
             "x_ShareWhole": sum(weights) if len(weights) > 1 else 1,
-            **dict.fromkeys(tables.OWNER, f"owner-{i}"),
+            "x_OwnerNo": i + 1,
         }
         for number, windows in bill.windows.items()
         for start, end, weights in windows
         for i in range(len(weights))
     ]
+
+
+def _owners(bill: Bill) -> list[dict]:
+    most = max(len(weights) for windows in bill.windows.values() for _, _, weights in windows)
+    return [{"x_OwnerNo": i + 1, **dict.fromkeys(tables.OWNER, f"owner-{i}")} for i in range(most)]

@@ -126,7 +126,7 @@ def test_the_recount_equals_the_allocation_for_any_bill(tmp_path_factory, bill):
 )
 def test_shares_that_do_not_tile_are_found(low, high, said):
     first, last = datetime(1, 1, 1), datetime(9999, 12, 31)
-    shares = {7: [recount.ShareOf(first, last, a, b, 100) for a, b in zip(low, high, strict=True)]}
+    shares = {7: [recount.ShareOf(first, last, a, b, 100, 1) for a, b in zip(low, high, strict=True)]}
     (found,) = recount.gaps(shares)
     assert found == f"attribute 7: {said}"
 
@@ -154,7 +154,7 @@ FIRST, LAST, MARCH = datetime(1, 1, 1), datetime(9999, 12, 31), datetime(2026, 3
     ],
 )
 def test_wholes_and_times_that_do_not_fit_are_found(shares, said):
-    (found,) = recount.gaps({7: [recount.ShareOf(*share) for share in shares]})
+    (found,) = recount.gaps({7: [recount.ShareOf(*share, 1) for share in shares]})
     assert found.startswith(f"attribute 7: {said}")
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apportion.allocation.direct import allocate, totals
+from apportion.allocation.owners import numbered
 from apportion.core import focus, tables
 from apportion.core.arrow import conform, schema
 from apportion.core.config import version_of
@@ -155,7 +156,7 @@ def _snapshot(
 
 def _share_table(shares: list[dict[str, Any]]) -> pa.Table:
     order = ("x_AttributeNo", "x_ValidFrom", "x_ShareLow")
-    return conform(pa.Table.from_pylist(shares, schema(tables.SHARES)), tables.SHARES, order=order)
+    return conform(pa.Table.from_pylist(shares, schema(tables.RESOLVED)), tables.RESOLVED, order=order)
 
 
 def _shares(attribute: int, given: list[tuple[int, dict[str, str]]]) -> list[dict[str, Any]]:
@@ -169,10 +170,16 @@ def _shares(attribute: int, given: list[tuple[int, dict[str, str]]]) -> list[dic
 
 def _part(store: Store, snapshot: Snapshot, shares: pa.Table) -> tuple[Part, Path]:
     folder = store.stage()
-    pq.write_table(shares, folder / "shares.parquet")
     with duck.session(memory="500MB", threads=1) as db:
+        shares, owners = numbered(db, shares)
+        pq.write_table(shares, folder / "shares.parquet")
+        pq.write_table(owners, folder / "owners.parquet")
         allocations = allocate(
-            db, charges=snapshot.charges, attributes=snapshot.attributes, shares=folder / "shares.parquet"
+            db,
+            charges=snapshot.charges,
+            attributes=snapshot.attributes,
+            shares=folder / "shares.parquet",
+            owners=folder / "owners.parquet",
         )
     pq.write_table(allocations, folder / "allocations.parquet")
     part = Part(

@@ -54,7 +54,7 @@ def run_of(store: Store, generation: int) -> tuple[Run, dict[str, Path]]:
     for snapshot in store.current_snapshots():
         part_id = f"part-{snapshot.id}-{generation}"
         staged[part_id] = store.stage()
-        for name in ("shares.parquet", "allocations.parquet"):
+        for name in ("shares.parquet", "owners.parquet", "allocations.parquet"):
             parquet.write_table(pa.table({"generation": [generation]}), staged[part_id] / name)
         parts.append(Part(part_id, snapshot.id, snapshot.scope.period, snapshot.totals, staged[part_id]))
     totals = {"USD": {"BilledCost": Decimal("1.25")}}

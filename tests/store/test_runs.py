@@ -32,7 +32,7 @@ def test_a_published_run_is_current_and_read_back_as_it_was(state, filled):
         parts=tuple(replace(p, stored=s.stored) for p, s in zip(parts, stored.parts, strict=True)),
     )
     assert stored.parts[0].allocations == parts[0].folder / "allocations.parquet"
-    assert [file.name for file in stored.parts[0].stored] == ["allocations.parquet", "shares.parquet"]
+    assert [file.name for file in stored.parts[0].stored] == ["allocations.parquet", "owners.parquet", "shares.parquet"]
     assert filled.current_run() == stored == filled.run("run")
     assert filled.part(stored.parts[0].id) == stored.parts[0]
     assert filled.part("part") is None
@@ -43,7 +43,7 @@ def test_a_published_run_is_current_and_read_back_as_it_was(state, filled):
 def test_the_manifest_says_all_of_a_part(filled):
     part = filled.publish_run(*run_of(filled, 1)).parts[0]
     manifest = json.loads((part.folder / "manifest.json").read_text())
-    assert [file["name"] for file in manifest.pop("stored")] == ["allocations.parquet", "shares.parquet"]
+    assert [file["name"] for file in manifest.pop("stored")] == ["allocations.parquet", "owners.parquet", "shares.parquet"]
     assert manifest == {
         "format": 1,
         "record": "part",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from apportion.allocation.owners import numbered
 from apportion.allocation.statements import ALLOCATIONS
 from apportion.core import tables
 from apportion.core.arrow import schema
@@ -83,7 +84,9 @@ def billed(path: Path, rows, amounts, settings: Config, *, day=datetime(2026, 10
     listed = [one if isinstance(one, tuple) else ("USD", one, 1) for one in amounts]
     priced = [one | {"BillingCurrency": currency} for one, (currency, _, _) in zip(rows, listed, strict=True)]
     with duck.session(memory="500MB", threads=1) as db:
-        db.register("shares", resolve(db, write(path, priced), settings))
+        held, owners = numbered(db, resolve(db, write(path, priced), settings))
+        db.register("shares", held)
+        db.register("owners", owners)
         db.read_parquet("attributes", [path / "attributes.parquet"])
         db.register("charges", charges(listed, day))
         db.register("allocations", db.ask(ALLOCATIONS))

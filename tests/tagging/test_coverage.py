@@ -67,11 +67,11 @@ def test_a_tag_that_an_override_rules_out_is_known_but_does_not_count_as_tagged(
     assert (found.tagged_share, found.known_share) == (0, 1)
 
 
-def test_a_charge_that_is_split_counts_as_known_only_if_every_piece_is(tmp_path):
+def test_a_charge_that_is_split_counts_piece_by_piece(tmp_path):
     split = rule("s", shares=[(1, {"team": "a"}), (1, {"project": "p"})])
     with billed(tmp_path, [row({})], ["1"], config([split])) as db:
         (found,) = team(tag_coverage(db))
-    assert found.known_share == 0
+    assert found.known_share == Decimal("0.5")
 
 
 def test_a_dated_rule_counts_for_the_charges_of_its_time_only(tmp_path):

@@ -48,7 +48,7 @@ def test_values_outside_the_allowed_ones_are_listed_and_still_count(tmp_path):
     assert found["sеarch"].what == r"team 's\u0435arch' looks like 'search' but has other letters"
     assert found["sеarch"].fix == "Check who set it; if it is a slip, tag with 'search'."
     with billed(tmp_path, rows, ["1"] * 5, settings) as db:
-        assert {team for (team,) in db.rows("SELECT x_Team FROM shares")} == {"search", "Vision", *found}
+        assert {team for (team,) in db.rows("SELECT x_Team FROM owners")} == {"search", "Vision", *found}
 
 
 def test_no_policy_is_never_broken(tmp_path):

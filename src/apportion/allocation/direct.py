@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from apportion.allocation.statements import ALLOCATIONS, SHARE_KEY
+from apportion.allocation.statements import ALLOCATION_KEY, ALLOCATIONS
 from apportion.core import focus, tables
 from apportion.core.arrow import conform
 from apportion.core.money import plain
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 
     from apportion.engine.select import Engine
 
-METHOD_VERSION = "direct-1"
+METHOD_VERSION = "direct-2"
 """Changes whenever the same inputs would give other bytes: part of the id of every stored result."""
 
 Totals = Mapping[str, Mapping[str, Decimal]]
 
 
-def allocate(engine: Engine, *, charges: Path, attributes: Path, shares: Path) -> pa.Table:
-    """The table `allocations` of a snapshot: sums of exact pieces, sorted by share, the same bytes on every engine."""
-    engine.read_parquet("charges", [charges])
-    engine.read_parquet("attributes", [attributes])
-    engine.read_parquet("shares", [shares])
-    return conform(engine.ask(ALLOCATIONS), tables.ALLOCATIONS, order=SHARE_KEY)
+def allocate(engine: Engine, *, charges: Path, attributes: Path, shares: Path, owners: Path) -> pa.Table:
+    """The table `allocations` of a snapshot: sums of exact pieces, sorted by key, the same bytes on every engine."""
+    for name, path in (("charges", charges), ("attributes", attributes), ("shares", shares), ("owners", owners)):
+        engine.read_parquet(name, [path])
+    return conform(engine.ask(ALLOCATIONS), tables.ALLOCATIONS, order=ALLOCATION_KEY)
 
 
 def totals(allocations: pa.Table) -> dict[str, dict[str, Decimal]]:
@@ -46,9 +45,8 @@ def totals(allocations: pa.Table) -> dict[str, dict[str, Decimal]]:
 
 
 def charge_count(allocations: pa.Table) -> int:
-    """How many charges have a piece, each counted once however many shares divide it: those of the lowest share."""
-    lowest = allocations.filter(pc.equal(allocations["x_ShareLow"], 0))
-    return int(pc.sum(lowest["x_ChargeCount"]).as_py() or 0)
+    """How many charges have a piece, each counted once however many shares divide it."""
+    return int(pc.sum(allocations["x_ChargeCount"]).as_py() or 0)
 
 
 def require_conserved(before: Totals, after: Totals, *, rows_before: int, rows_after: int, where: str) -> None:

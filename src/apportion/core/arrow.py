@@ -15,6 +15,9 @@ _TYPES = {
     "INTEGER": pa.int32(),
     "TIMESTAMP": pa.timestamp("us"),
     "DECIMAL(38,18)": pa.decimal128(38, 18),
+    "DECIMAL(38,9)": pa.decimal128(38, 9),
+    "DECIMAL(5,4)": pa.decimal128(5, 4),
+    "VARCHAR[]": pa.list_(pa.string()),
     "MAP(VARCHAR, VARCHAR)": pa.map_(pa.string(), pa.string()),
 }
 

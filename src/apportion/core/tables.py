@@ -11,6 +11,7 @@ from apportion.core.targets import COLUMNS as TARGET_COLUMNS
 from apportion.core.targets import DIMENSIONS
 
 AMOUNT = "DECIMAL(38,18)"
+QUANTITY = "DECIMAL(38,9)"
 
 Columns = dict[str, str]
 
@@ -54,19 +55,35 @@ _EVIDENCE: Columns = {
     for suffix in ("Evidence", "RuleId")
 }
 
-OWNER: Columns = {**dict.fromkeys(TARGET_COLUMNS.values(), "VARCHAR"), **_EVIDENCE}
-"""The target of a share, and per dimension the tier (T1 … T5) and the rule with its version. Never null: what is
-unknown is `unallocated` with tier T5 and rule `none`. The business unit follows the team."""
+OWNER: Columns = {
+    **dict.fromkeys(TARGET_COLUMNS.values(), "VARCHAR"),
+    **_EVIDENCE,
+    "x_WorkloadKind": "VARCHAR",
+    "x_WorkloadId": "VARCHAR",
+    "x_HostTeam": "VARCHAR",
+}
+"""Who holds a share. The target, and per dimension the tier (T1 … T5) and the rule with its version, are never null:
+what is unknown is `unallocated` with tier T5 and rule `none`. The business unit follows the team.
 
-SHARES: Columns = {
+The last three are null where nothing was metered: what the workload is (a `core.measures.WorkloadKind`, `idle` and
+`unmetered` among them), its id, and the team that tags and rules name for the divided resource: whose machine it is."""
+
+_INTERVAL: Columns = {
     "x_AttributeNo": "INTEGER",
     "x_ValidFrom": "TIMESTAMP",  # the share holds for charges whose ChargePeriodStart is in [from, until)
     "x_ValidUntil": "TIMESTAMP",
     "x_ShareLow": "BIGINT",
     "x_ShareHigh": "BIGINT",
     "x_ShareWhole": "BIGINT",
-    **OWNER,
 }
+
+RESOLVED: Columns = {**_INTERVAL, **OWNER}
+"""Shares with their owners beside them, as `tagging` gives them; stored as `shares` and `owners`."""
+
+OWNERS: Columns = {"x_OwnerNo": "INTEGER", **OWNER}
+"""One row per distinct owner of one part, numbered from 1 in the order of its columns, nulls first."""
+
+SHARES: Columns = {**_INTERVAL, "x_OwnerNo": "INTEGER"}
 """Who holds which part [low, high) of the whole of each charge with these attributes. For one attribute number and one
 validity the intervals tile [0, whole); the validities tile all time."""
 
@@ -84,17 +101,80 @@ _REPORTED = (
 
 ALLOCATIONS: Columns = {
     "x_AttributeNo": "INTEGER",
-    "x_ValidFrom": "TIMESTAMP",
-    "x_ShareLow": "BIGINT",
-    "x_ShareHigh": "BIGINT",
-    "x_ShareWhole": "BIGINT",
+    "x_OwnerNo": "INTEGER",
     **OWNER,
     "BillingPeriodStart": "TIMESTAMP",
     **dict.fromkeys(_REPORTED, "VARCHAR"),
-    "x_ChargeCount": "BIGINT",
+    "x_ChargeCount": "BIGINT",  # each charge once, however many shares divide it: with the piece that begins the whole
+    "x_PieceCount": "BIGINT",
     **dict.fromkeys(focus.METRICS, AMOUNT),
 }
-"""The pieces of all charges that share attributes and share, summed: one row per share that got a charge."""
+"""The pieces of all charges that share attributes and owner, summed: one row per owner that got a piece."""
+
+SAMPLES: Columns = {
+    "x_SampleNo": "BIGINT",  # 1, 2, … within the snapshot
+    "x_SubjectNo": "INTEGER",
+    "x_FileNo": "INTEGER",
+    "x_RowNo": "BIGINT",
+    "x_Start": "TIMESTAMP",
+    "x_End": "TIMESTAMP",
+    "x_Measure": "VARCHAR",
+    "x_Basis": "VARCHAR",
+    "x_Quantity": QUANTITY,  # of the whole interval, in the unit of the measure
+    "x_Coverage": "DECIMAL(5,4)",  # the part of the interval that the meter looked at
+}
+"""One row per reading of a meter, cut at months; see `core.measures`."""
+
+WORKLOAD: Columns = {
+    "x_WorkloadId": "VARCHAR",
+    "x_WorkloadKind": "VARCHAR",
+    "x_WorkloadName": "VARCHAR",
+    "x_Namespace": "VARCHAR",
+    "x_ParentId": "VARCHAR",
+    "x_Experiment": "VARCHAR",
+    "x_ReportedModel": "VARCHAR",
+    "x_ModelVersion": "VARCHAR",
+    "x_ReportedTeam": "VARCHAR",
+    "x_ReportedProject": "VARCHAR",
+    "x_ReportedEnvironment": "VARCHAR",
+    "x_User": "VARCHAR",
+    "x_Status": "VARCHAR",
+    "x_Labels": "MAP(VARCHAR, VARCHAR)",
+    "x_Links": "VARCHAR[]",
+}
+"""A workload as its meter or tracker reports it; all null for what a resource had to give."""
+
+RESOURCE: Columns = {
+    "x_MeteredId": "VARCHAR",  # the resource's id as the bill may know it
+    "x_Node": "VARCHAR",
+    "x_Cluster": "VARCHAR",
+    "x_Provider": "VARCHAR",
+    "x_Account": "VARCHAR",
+    "x_Region": "VARCHAR",
+    "x_InstanceType": "VARCHAR",
+}
+"""A resource as its meter names it."""
+
+SUBJECTS: Columns = {"x_SubjectNo": "INTEGER", **WORKLOAD, **RESOURCE}
+"""One row per workload on a resource (or resource alone) of one snapshot of samples."""
+
+USAGE: Columns = {
+    "x_WorkloadNo": "INTEGER",  # null: what the resource had to give
+    "x_ResourceNo": "INTEGER",
+    "x_Hour": "TIMESTAMP",  # the UTC hour's beginning
+    "x_Measure": "VARCHAR",
+    "x_Basis": "VARCHAR",
+    "x_Quantity": QUANTITY,
+    "x_Coverage": "DECIMAL(5,4)",
+    "x_SourceNo": "INTEGER",
+}
+"""One quantity of one measure for one workload on one resource in one UTC hour, from the meter that counts there."""
+
+WORKLOADS: Columns = {"x_WorkloadNo": "INTEGER", **WORKLOAD, "x_RunIds": "VARCHAR[]", "x_SourceNo": "INTEGER"}
+"""The workloads of a month; `x_RunIds` are the tracker runs that are known to be the same work."""
+
+RESOURCES: Columns = {"x_ResourceNo": "INTEGER", **RESOURCE}
+"""The metered resources of a month."""
 
 
 def quoted(name: str) -> str:

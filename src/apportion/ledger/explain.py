@@ -90,7 +90,7 @@ class ChargeExplained:
 
 
 _REASONS = """
-SELECT BillingCurrency, x_TeamEvidence, x_TeamRuleId, ServiceName, CAST(SUM(x_ChargeCount) AS BIGINT), SUM({metric})
+SELECT BillingCurrency, x_TeamEvidence, x_TeamRuleId, ServiceName, CAST(SUM(x_PieceCount) AS BIGINT), SUM({metric})
 FROM allocations
 WHERE {conditions}
 GROUP BY ALL
@@ -169,6 +169,7 @@ def _open(db: DuckDb, store: Store, part: Part) -> Snapshot:
     db.read_parquet("charges", [store.checked(snapshot.charges)])
     db.read_parquet("attributes", [store.checked(snapshot.attributes)])
     db.read_parquet("shares", [store.checked(part.shares)])
+    db.read_parquet("owners", [store.checked(part.owners)])
     db.run(f"CREATE OR REPLACE TEMP VIEW described AS {compile_sql(_DESCRIBED, DUCKDB)}")
     return snapshot
 

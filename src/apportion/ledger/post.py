@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from apportion import __version__
 from apportion.allocation import direct
+from apportion.allocation.owners import numbered
 from apportion.allocation.weighing import weighed
 from apportion.core.money import from_quanta, quanta
 from apportion.core.progress import Progress, silent
@@ -90,9 +91,15 @@ def _calculate(store: Store, config: Config, snapshot: Snapshot, *, part_id: str
     folder = store.stage()
     attributes = store.checked(snapshot.attributes)
     with duck.session(memory=memory, temp=store.stage()) as db:
-        _write(resolve(db, attributes, config), folder / "shares.parquet")
+        shares, owners = numbered(db, resolve(db, attributes, config))
+    _write(shares, folder / "shares.parquet")
+    _write(owners, folder / "owners.parquet")
     allocations = direct.allocate(
-        engine, charges=store.checked(snapshot.charges), attributes=attributes, shares=folder / "shares.parquet"
+        engine,
+        charges=store.checked(snapshot.charges),
+        attributes=attributes,
+        shares=folder / "shares.parquet",
+        owners=folder / "owners.parquet",
     )
     totals = direct.totals(allocations)
     direct.require_conserved(

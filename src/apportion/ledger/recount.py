@@ -24,8 +24,8 @@ BATCH = 500_000
 BEGINNING, END = datetime(1, 1, 1), datetime(9999, 12, 31)
 """All time: shares must hold from one to the other."""
 
-Key = tuple[int, datetime, int]
-"""Attribute number, valid from, low end of the interval."""
+Key = tuple[int, int]
+"""Attribute number, owner number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,15 @@ class ShareOf:
     low: int
     high: int
     whole: int
+    owner: int
 
 
 @dataclass(slots=True)
 class Sums:
-    """Whole quanta per metric, None where nothing but nulls came, and the number of charges."""
+    """Whole quanta per metric, None where nothing but nulls came; the number of charges begun, and of pieces."""
 
     charges: int = 0
+    pieces: int = 0
     quanta: list[int | None] = field(default_factory=lambda: [None] * len(focus.METRICS))
 
     def add(self, place: int, amount: int | None) -> None:
@@ -54,6 +56,7 @@ class Sums:
     def join(self, other: Sums) -> None:
         """Add another's sums to these."""
         self.charges += other.charges
+        self.pieces += other.pieces
         for place, amount in enumerate(other.quanta):
             self.add(place, amount)
 
@@ -69,6 +72,7 @@ def as_quanta(amount: Decimal | None) -> int | None:
 def shares_of(path: Path) -> dict[int, list[ShareOf]]:
     """The shares of each attribute number, in time and interval order."""
     columns = ["x_AttributeNo", "x_ValidFrom", "x_ValidUntil", "x_ShareLow", "x_ShareHigh", "x_ShareWhole"]
+    columns.append("x_OwnerNo")
     found: dict[int, list[ShareOf]] = {}
     for number, *rest in _rows(pq.read_table(path, columns=columns), columns):
         found.setdefault(number, []).append(ShareOf(*rest))
@@ -99,7 +103,7 @@ def _fault(shares: Sequence[ShareOf]) -> str | None:
 
 
 def recounted(charges: Path, shares: dict[int, list[ShareOf]]) -> tuple[dict[Key, Sums], dict[int, Sums]]:
-    """What each share should hold, and what each attribute number's charges add up to."""
+    """What each owner should hold, and what each attribute number's charges add up to."""
     pieces: dict[Key, Sums] = {}
     whole: dict[int, Sums] = {}
     divided = pa.array([n for n, held in shares.items() if len(held) > 1], pa.int32())
@@ -108,17 +112,17 @@ def recounted(charges: Path, shares: dict[int, list[ShareOf]]) -> tuple[dict[Key
             whole.setdefault(number, Sums()).join(sums)
             if len(shares.get(number, ())) == 1:
                 only = shares[number][0]
-                pieces.setdefault((number, only.valid_from, only.low), Sums()).join(sums)
+                pieces.setdefault((number, only.owner), Sums()).join(sums)
         _divide(table.filter(pc.is_in(table["x_AttributeNo"], value_set=divided)), shares, pieces)
     return pieces, whole
 
 
 def stored(allocations: Path) -> dict[Key, Sums]:
-    """What the stored result says each share holds."""
-    columns = ["x_AttributeNo", "x_ValidFrom", "x_ShareLow", "x_ChargeCount", *focus.METRICS]
+    """What the stored result says each owner holds."""
+    columns = ["x_AttributeNo", "x_OwnerNo", "x_ChargeCount", "x_PieceCount", *focus.METRICS]
     return {
-        (number, start, low): Sums(count, [as_quanta(amount) for amount in amounts])
-        for number, start, low, count, *amounts in _rows(pq.read_table(allocations, columns=columns), columns)
+        (number, owner): Sums(count, pieces, [as_quanta(amount) for amount in amounts])
+        for number, owner, count, pieces, *amounts in _rows(pq.read_table(allocations, columns=columns), columns)
     }
 
 
@@ -150,7 +154,7 @@ def _summed(table: pa.Table) -> Iterator[tuple[int, Sums]]:
     sums = table.group_by("x_AttributeNo").aggregate([([], "count_all"), *((m, "sum") for m in focus.METRICS)])
     columns = ["x_AttributeNo", "count_all", *(f"{m}_sum" for m in focus.METRICS)]
     for number, count, *amounts in _rows(sums, columns):
-        yield number, Sums(count, [as_quanta(amount) for amount in amounts])
+        yield number, Sums(count, count, [as_quanta(amount) for amount in amounts])
 
 
 def _divide(table: pa.Table, shares: dict[int, list[ShareOf]], pieces: dict[Key, Sums]) -> None:
@@ -158,8 +162,9 @@ def _divide(table: pa.Table, shares: dict[int, list[ShareOf]], pieces: dict[Key,
         quanta = [as_quanta(amount) for amount in amounts]
         for share in shares[number]:
             if share.valid_from <= start < share.valid_until:
-                sums = pieces.setdefault((number, share.valid_from, share.low), Sums())
-                sums.charges += 1
+                sums = pieces.setdefault((number, share.owner), Sums())
+                sums.charges += share.low == 0
+                sums.pieces += 1
                 for place, amount in enumerate(quanta):
                     sums.add(place, _part(amount, share))
 

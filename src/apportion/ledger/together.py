@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MONEY = """
 CREATE OR REPLACE TEMP VIEW money AS
 SELECT x_AttributeNo, BillingCurrency, SUM(BilledCost) AS BilledCost,
-       CAST(SUM(CASE WHEN x_ShareLow = 0 THEN x_ChargeCount ELSE 0 END) AS BIGINT) AS x_ChargeCount
+       CAST(SUM(x_ChargeCount) AS BIGINT) AS x_ChargeCount
 FROM allocations
 GROUP BY x_AttributeNo, BillingCurrency
 """

@@ -168,10 +168,8 @@ def _differences(pieces: dict[recount.Key, Sums], given: dict[recount.Key, Sums]
     found = []
     for key in sorted(pieces.keys() | given.keys()):
         if pieces.get(key) != given.get(key):
-            number, start, low = key
-            found.append(
-                f"attribute {number} from {start:%Y-%m-%d} at {low}: the stored sums are not the recounted ones"
-            )
+            number, owner = key
+            found.append(f"attribute {number}, owner {owner}: the stored sums are not the recounted ones")
     return found
 
 
@@ -182,7 +180,7 @@ def _balances(
     went: dict[str, Sums] = {}
     for number, sums in whole.items():
         came.setdefault(currency[number], Sums()).join(sums)
-    for (number, _, _), sums in given.items():
+    for (number, _), sums in given.items():
         went.setdefault(currency[number], Sums()).join(sums)
     scope = snapshot.scope
     return [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TIERS = """
 SELECT BillingCurrency, x_TeamEvidence AS tier, x_TeamRuleId AS rule,
-       SUM({metric}) AS cost, SUM(x_ChargeCount) AS pieces
+       SUM({metric}) AS cost, SUM(x_PieceCount) AS pieces
 FROM allocations
 WHERE {chosen} AND date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
 GROUP BY ALL

@@ -2,7 +2,7 @@
 
     <state>/catalogue.db     what is current, what was, who was told what; SQLite by default
     <state>/lake/snapshots   <id>/{charges,attributes,…}.parquet and manifest.json, never changed
-    <state>/lake/parts       <id>/{shares,allocations}.parquet and manifest.json, never changed
+    <state>/lake/parts       <id>/{shares,owners,allocations}.parquet and manifest.json, never changed
     <state>/tmp              staging folders
     <state>/write.lock       held by the one writer
 

@@ -134,7 +134,7 @@ class Restatement:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The result for one snapshot under one set of ownership rules: `shares.parquet`, `allocations.parquet`.
+    """The result for one snapshot under one set of ownership rules: `shares`, `owners`, `allocations` as Parquet.
 
     `id` is a hash of the snapshot id, the ownership version and the version of the method; equal inputs, equal id.
     """
@@ -150,6 +150,11 @@ class Part:
     def shares(self) -> Path:
         """Who holds which part: table `shares`."""
         return self.folder / "shares.parquet"
+
+    @property
+    def owners(self) -> Path:
+        """The owners that the shares name by number: table `owners`."""
+        return self.folder / "owners.parquet"
 
     @property
     def allocations(self) -> Path:

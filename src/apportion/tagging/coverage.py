@@ -79,10 +79,10 @@ _FLAGS = per_dimension(
 SEEN = f"""
 told AS (
     SELECT x_AttributeNo, BillingCurrency AS currency, abs(SUM(BilledCost)) AS size, SUM(BilledCost) AS amount,
-           SUM(CASE WHEN x_ShareLow = 0 THEN x_ChargeCount ELSE 0 END)::BIGINT AS charges,
+           SUM(x_ChargeCount)::BIGINT AS charges,
            unnest({_FLAGS}, recursive := true)
     FROM allocations
-    GROUP BY x_AttributeNo, x_ValidFrom, BillingCurrency
+    GROUP BY x_AttributeNo, x_OwnerNo, BillingCurrency
 ),
 seen AS (
     SELECT t.dimension, t.tagged, t.known, t.currency, t.size, t.amount, t.charges,
@@ -92,8 +92,8 @@ seen AS (
     FROM told AS t
     JOIN attributes AS a ON a.x_AttributeNo = t.x_AttributeNo
 )"""
-"""CTEs: every group of charges of one attribute row under the rules of one time, once per dimension: is it tagged, is
-it known, how much is it. Rules that hold at another time than the charges do not count."""
+"""CTEs: every group of pieces of one attribute row and one owner, once per dimension: is it tagged, is it known, how much
+is it."""
 
 
 def _three(expression: str) -> str:
@@ -133,7 +133,8 @@ def tag_coverage(db: DuckDb) -> tuple[Coverage, ...]:
     """The coverage of each dimension, provider and currency, in that order.
 
     Reads the session's `attributes` and `allocations` (columns of `core.tables`). Attribute numbers must be unique over
-    all snapshots in them. Charges that are split count as tagged or known if all their pieces are.
+    all snapshots in them. A charge that is split counts
+    piece by piece, and as a charge with the piece that begins it.
     """
     return tuple(_coverage(*row) for row in db.rows(COVERAGE, {"dimensions": list(DIMENSIONS)}))
 

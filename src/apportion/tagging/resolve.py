@@ -1,4 +1,4 @@
-"""Who holds which part of each charge: the table `shares` from `attributes` and the configuration.
+"""Who holds which part of each charge: the table `resolved` from `attributes` and the configuration.
 
 Rows that meet the same answers, rules and map entries form a *profile*; the ladder (`ladder`) is climbed once per
 profile, and everything else is a few joins.
@@ -89,9 +89,14 @@ def _proof(dimension: str) -> str:
     return f'h.{dimension}_evidence AS "x_{word}Evidence", h.{dimension}_rule AS "x_{word}RuleId"'
 
 
+_METERED = frozenset({"x_WorkloadKind", "x_WorkloadId", "x_HostTeam"})
+
+
 def _share_column(name: str) -> str:
     column = tables.quoted(name)
-    return f"coalesce(u.unit, $nobody) AS {column}" if name == COLUMNS["business_unit"] else f"h.{column}"
+    if name == COLUMNS["business_unit"]:
+        return f"coalesce(u.unit, $nobody) AS {column}"
+    return f"CAST(NULL AS VARCHAR) AS {column}" if name in _METERED else f"h.{column}"
 
 
 _SHARES = f"""
@@ -102,7 +107,7 @@ WITH held AS (
     FROM profiled AS p
     JOIN profile_shares AS h ON {" AND ".join(f"h.{name} = p.{name}" for name in PROFILE)}
 )
-SELECT {", ".join(_share_column(name) for name in tables.SHARES)}
+SELECT {", ".join(_share_column(name) for name in tables.RESOLVED)}
 FROM held AS h
 LEFT JOIN units AS u ON u.team = h.x_Team
 ORDER BY h.x_AttributeNo, h.x_ValidFrom, h.x_ShareLow
@@ -110,7 +115,7 @@ ORDER BY h.x_AttributeNo, h.x_ValidFrom, h.x_ShareLow
 
 
 def resolve(db: DuckDb, attributes: Path, config: Config) -> pa.Table:
-    """The table `shares` for one snapshot's attributes, sorted by attribute, validity and interval.
+    """The table `resolved` (`tables.RESOLVED`) for one snapshot's attributes, sorted by attribute, validity and interval.
 
     Every attribute gets shares; their intervals tile the whole, their validities tile all time. The result depends on
     the rows and the configuration only, not on the order of rows or of map entries. Raises `ConfigError` for a pattern
@@ -125,7 +130,7 @@ def resolve(db: DuckDb, attributes: Path, config: Config) -> pa.Table:
     _register_known(db, config, vocabulary)
     _profile_rows(db, config)
     db.register("profile_shares", _profile_shares(ladder, db.rows(_PROFILES)))
-    shares = db.table(_SHARES, {"nobody": UNALLOCATED}).cast(schema(tables.SHARES))
+    shares = db.table(_SHARES, {"nobody": UNALLOCATED}).cast(schema(tables.RESOLVED))
     for made in ("tag_answers", "profiled"):
         db.run(f"DROP TABLE {tables.quoted(made)}")
     return shares

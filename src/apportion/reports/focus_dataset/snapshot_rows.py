@@ -37,7 +37,9 @@ def rows_of(store: Store, db: DuckDb, snapshot: Snapshot, part: Part, *, version
 def _open(store: Store, db: DuckDb, snapshot: Snapshot, part: Part) -> None:
     db.read_parquet("charges", [store.checked(snapshot.charges)])
     db.read_parquet("attributes", [store.checked(snapshot.attributes)])
-    db.read_parquet("shares", [store.checked(part.shares)])
+    db.read_parquet("held", [store.checked(part.shares)])
+    db.read_parquet("owners", [store.checked(part.owners)])
+    db.run(statements.SHARES)
     if again := db.rows(statements.SPLIT_AGAIN):
         raise NotConserved(
             f"attribute {again[0][0]} of snapshot {snapshot.id} was split by its provider and split again"

@@ -27,6 +27,12 @@ def _each(form: str, between: str = ", ") -> str:
     return between.join(parts)
 
 
+SHARES = """
+CREATE OR REPLACE TEMP VIEW shares AS
+SELECT h.*, o.* EXCLUDE (x_OwnerNo) FROM held AS h JOIN owners AS o ON o.x_OwnerNo = h.x_OwnerNo
+"""
+"""Shares with their owners beside them."""
+
 ALL_PIECES = f"CREATE OR REPLACE TEMP VIEW pieces AS {compile_sql(PIECES, DUCKDB)}"
 """Every piece of every charge of the snapshot."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from apportion.reports.reading.contract import Asked
 
 MISSING_METRIC = """
-SELECT BillingCurrency, SUM(x_ChargeCount) FILTER (WHERE {metric} IS NULL) AS missing, SUM(x_ChargeCount) AS pieces
+SELECT BillingCurrency, SUM(x_PieceCount) FILTER (WHERE {metric} IS NULL) AS missing, SUM(x_PieceCount) AS pieces
 FROM allocations
 WHERE {chosen} AND date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
 GROUP BY BillingCurrency
