@@ -7,7 +7,7 @@ STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # The house first, it is quick; examples in docstrings run too, except where alembic alone may import.
 TESTS := --doctest-modules --ignore=src/apportion/store/migrations tests/house src/apportion tests
-LOCKS := run build test check bench lock
+LOCKS := run build test check bench lock mlflow
 # A lock names the public files of every platform, whatever index or wheel folder this machine is set up with.
 PUBLIC := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT -u PIP_NO_INDEX \
 	PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND='make lock'
@@ -67,9 +67,11 @@ $(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/build
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(STAMPS)/test: requirements/test.txt requirements/test-nodeps.txt $(STAMPS)/run
+$(STAMPS)/test: requirements/test.txt requirements/test-nodeps.txt requirements/mlflow.txt scripts/*.sh $(STAMPS)/run
 	$(PIP) --require-hashes -r $<
 	$(PIP) --require-hashes --no-deps -r requirements/test-nodeps.txt
+	sh scripts/install_servers.sh
+	PYTHON=$(PYTHON) sh scripts/install_mlflow.sh
 	@touch $@
 
 $(STAMPS)/check $(STAMPS)/bench: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv

@@ -203,13 +203,26 @@ class NotRead(ApportionError):
 
 
 class MeterUnreachable(ApportionError):
-    """The API of a meter refuses or does not answer; nothing of this pull was stored."""
+    """The API of a meter refuses or does not answer; nothing of this pull was stored.
 
-    def __init__(self, *, source: str, url: str, what: str) -> None:
+    `status` is the HTTP status it refused with, None where it did not answer.
+    """
+
+    def __init__(self, *, source: str, url: str, what: str, status: int | None = None) -> None:
         # an address may carry credentials
         scheme, _, rest = url.partition("://")
         shown = f"{scheme}://{rest.rpartition('@')[2]}" if rest else url
         super().__init__(
             f"Source '{source}': {shown} {what}.",
-            "Nothing of this pull was stored; check the address and the credentials in the environment, then try again.",
+            "Nothing of this pull was stored; check the address, and the credentials in the environment, and try again.",
         )
+        self.status = status
+
+
+class UnusableUsage(ApportionError):
+    """Usage to be recorded that says too little, or something that a usage file cannot say; nothing was written."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what, f"{fix} Nothing was written.")

@@ -52,10 +52,7 @@ def by_reference(bill: Bill) -> dict[tuple[int, int], dict[str, Decimal | None]]
 @given(bills())
 def test_every_metric_is_conserved_and_the_sql_equals_the_python_reference(bill):
     table = allocated(bill)
-    found = {
-        (row["x_AttributeNo"], row["x_OwnerNo"]): {m: row[m] for m in focus.METRICS}
-        for row in table.to_pylist()
-    }
+    found = {(row["x_AttributeNo"], row["x_OwnerNo"]): {m: row[m] for m in focus.METRICS} for row in table.to_pylist()}
     assert found == by_reference(bill)
     for metric in focus.METRICS:
         came = [metrics[metric] for _, _, metrics in bill.charges if metrics[metric] is not None]

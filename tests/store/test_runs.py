@@ -43,7 +43,11 @@ def test_a_published_run_is_current_and_read_back_as_it_was(state, filled):
 def test_the_manifest_says_all_of_a_part(filled):
     part = filled.publish_run(*run_of(filled, 1)).parts[0]
     manifest = json.loads((part.folder / "manifest.json").read_text())
-    assert [file["name"] for file in manifest.pop("stored")] == ["allocations.parquet", "owners.parquet", "shares.parquet"]
+    assert [file["name"] for file in manifest.pop("stored")] == [
+        "allocations.parquet",
+        "owners.parquet",
+        "shares.parquet",
+    ]
     assert manifest == {
         "format": 1,
         "record": "part",

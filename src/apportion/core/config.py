@@ -124,6 +124,58 @@ class Maps:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentWeights:
+    """What a GPU-hour, a core-hour and a GiB-hour of memory weigh against each other, in millionths; `source` says why.
+
+    Only their ratios count: a machine's cost is the bill's, the weights divide it into components.
+    """
+
+    gpu: int
+    cpu: int
+    memory: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSize:
+    """What a machine has; memory in bytes."""
+
+    gpus: int
+    cpu_cores: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWeights:
+    """What one token weighs by kind, in millionths of an uncached input token's usual weight of one million."""
+
+    input: int = 1_000_000
+    cached: int = 100_000
+    cache_write: int = 1_250_000
+    output: int = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringConfig:
+    """`[metering]`: how measured use divides a resource's cost.
+
+    `basis`: `max` (the larger of requested and used), `requested` or `used`. `idle`: `keep` (its own target), `owner`
+    (whom tags and rules name for the resource) or `workloads` (spread over those that used it). `weights` names a set
+    of `weight_sets` or a shipped one; `machine_weights` and `machines` are per instance type; `nodes`: name of a node
+    -> id of the resource in the bill.
+    """
+
+    basis: str = "max"
+    idle: str = "keep"
+    weights: str = "opencost"
+    weight_sets: Mapping[str, ComponentWeights] = field(default_factory=dict)
+    machine_weights: Mapping[str, ComponentWeights] = field(default_factory=dict)
+    machines: Mapping[str, MachineSize] = field(default_factory=dict)
+    tokens: TokenWeights = TokenWeights()
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of `apportion.toml`. `currency` is shown first; amounts of other currencies are never added to it."""
 
@@ -135,6 +187,12 @@ class Config:
     rules: tuple[Rule, ...] = ()
     hierarchy: Hierarchy = Hierarchy()
     maps: Maps = Maps()
+    metering: MeteringConfig = MeteringConfig()
+
+    @property
+    def metering_version(self) -> str:
+        """The version of everything that decides how measured use divides a resource."""
+        return version_of(repr(self.metering))
 
     @property
     def ownership_version(self) -> str:

@@ -27,6 +27,7 @@ from apportion.core.config import (
     version_of,
 )
 from apportion.core.config_form import ConfigForm, RuleForm, ShareForm, TagsForm
+from apportion.core.config_metering import metering_of
 from apportion.core.money import MAX_WHOLE
 from apportion.core.targets import DIMENSIONS, RESERVED
 from apportion.core.toml_lines import Path, line_of
@@ -87,6 +88,7 @@ def parse_config(text: str, *, file: str = "apportion.toml") -> Config:
             {name: _plain(owner) for name, owner in form.maps.accounts.items()},
             {name: _plain(owner) for name, owner in form.maps.resource_groups.items()},
         ),
+        metering=metering_of(form.metering),
     )
 
 

@@ -46,7 +46,7 @@ class SourceForm(Strict):
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     kind: str
-    paths: Texts
+    paths: Texts = []
     delivery: Literal["overwrite", "append"] = "overwrite"
     options: dict[str, str | int | bool | list[str]] = {}
 
@@ -112,6 +112,49 @@ class MapsForm(Strict):
     resource_groups: dict[str, Owner] = {}
 
 
+Weight = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")] | Annotated[int, Field(ge=0, lt=10**9)]
+"""A whole number, or a decimal as text with at most six digits after the point."""
+
+
+class WeightsForm(Strict):
+    """One `[metering.weight_sets.<name>]` or `[metering.machine_weights.<type>]`."""
+
+    gpu: Weight
+    cpu: Weight
+    memory: Weight
+    source: Annotated[str, Field(min_length=1)]
+
+
+class MachineForm(Strict):
+    """One `[metering.machines.<type>]`."""
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    cpu_cores: Annotated[int, Field(gt=0)]
+    memory_gib: Annotated[int, Field(gt=0)]
+
+
+class TokensForm(Strict):
+    """`[metering.tokens]`."""
+
+    input: Weight = 1
+    cached: Weight = "0.1"
+    cache_write: Weight = "1.25"
+    output: Weight = 5
+
+
+class MeteringForm(Strict):
+    """`[metering]`."""
+
+    basis: Literal["max", "requested", "used"] = "max"
+    idle: Literal["keep", "owner", "workloads"] = "keep"
+    weights: Name = "opencost"
+    weight_sets: dict[str, WeightsForm] = {}
+    machine_weights: dict[str, WeightsForm] = {}
+    machines: dict[str, MachineForm] = {}
+    tokens: TokensForm = TokensForm()
+    nodes: dict[str, Name] = {}
+
+
 class ConfigForm(Strict):
     """The whole document."""
 
@@ -121,3 +164,4 @@ class ConfigForm(Strict):
     rules: list[RuleForm] = []
     hierarchy: HierarchyForm = HierarchyForm()
     maps: MapsForm = MapsForm()
+    metering: MeteringForm = MeteringForm()

@@ -120,6 +120,7 @@ SAMPLES: Columns = {
     "x_End": "TIMESTAMP",
     "x_Measure": "VARCHAR",
     "x_Basis": "VARCHAR",
+    "x_Key": "VARCHAR",  # tells things of one subject apart that are counted beside each other
     "x_Quantity": QUANTITY,  # of the whole interval, in the unit of the measure
     "x_Coverage": "DECIMAL(5,4)",  # the part of the interval that the meter looked at
 }
@@ -173,8 +174,8 @@ USAGE: Columns = {
 WORKLOADS: Columns = {"x_WorkloadNo": "INTEGER", **WORKLOAD, "x_RunIds": "VARCHAR[]", "x_SourceNo": "INTEGER"}
 """The workloads of a month; `x_RunIds` are the tracker runs that are known to be the same work."""
 
-RESOURCES: Columns = {"x_ResourceNo": "INTEGER", **RESOURCE}
-"""The metered resources of a month."""
+RESOURCES: Columns = {"x_ResourceNo": "INTEGER", **RESOURCE, "x_Family": "INTEGER"}
+"""The metered resources of a month; `x_Family` is the family of measures that divides one (`metering.usage.FAMILY`)."""
 
 
 def quoted(name: str) -> str:

@@ -10,7 +10,7 @@ differently.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from apportion.core.problems import Severity
 
@@ -60,6 +60,15 @@ class Delivery:
 
     files: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+
+
+class Finds(Protocol):
+    """What can list the current files of a place: any source, of bills or of samples."""
+
+    @property
+    def find(self) -> Callable[[Place, SourceConfig], Delivery]:
+        """The current files of one place."""
+        ...
 
 
 COMMON_OPTIONS = frozenset({"date_order", "encoding"})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from apportion.core.config import SourceConfig
     from apportion.core.progress import Progress
-    from apportion.sources.intake.contract import BillSource
+    from apportion.sources.intake.contract import Finds
     from apportion.sources.intake.place import Place
 
 
@@ -39,7 +39,7 @@ class DeliveredFiles:
 
 
 def collect(
-    source: BillSource,
+    source: Finds,
     config: SourceConfig,
     *,
     places: tuple[Place, ...],
@@ -48,7 +48,7 @@ def collect(
 ) -> DeliveredFiles:
     """All current files of the places; remote ones are copied into the folder `into`.
 
-    Raises UnreadableFile where the places hold no bill at all.
+    Raises UnreadableFile where the places hold no file at all.
     """
     found: dict[str, Place] = {}
     left_out: list[tuple[str, str]] = []
@@ -60,7 +60,7 @@ def collect(
     if not found:
         raise UnreadableFile(
             file=", ".join(place.url for place in places) or config.id,
-            what=f"no bill was found there{_because(left_out)}.",
+            what=f"no file was found there{_because(left_out)}.",
             fix=f"Check the paths of the source '{config.id}'.",
         )
     files: dict[str, DeliveredFile] = {}

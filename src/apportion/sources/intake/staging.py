@@ -96,7 +96,8 @@ def _mapping(source: BillSource, config: SourceConfig, found: Layout, *, file: s
 
 def _other_kind(source: BillSource, found: Layout) -> str:
     columns = frozenset(found.columns)
-    kinds = (name for name in SOCKET.names() if name != source.name and SOCKET.load(name).recognises(columns))
+    others = ((name, SOCKET.load(name)) for name in SOCKET.names() if name != source.name)
+    kinds = (name for name, other in others if isinstance(other, BillSource) and other.recognises(columns))
     return next((f'It looks like kind = "{name}": set that for the source.' for name in kinds), "")
 
 

@@ -1,0 +1,147 @@
+"""How the usage of a UTC day is fetched from OpenAI, Anthropic and LiteLLM: by the hour, page by page.
+
+Credentials beside those of every meter: `OPENAI_ADMIN_KEY` and `ANTHROPIC_ADMIN_KEY`, as the makers' own tools read
+them. Anthropic wants its key in a header of its own, so `APPORTION_<SOURCE ID>_TOKEN` is no use there.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from apportion.errors import ConfigError, MeterUnreachable
+from apportion.sources._llm_anthropic import GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from apportion.core.config import SourceConfig
+    from apportion.sources.readings.client import Client
+    from apportion.sources.readings.contract import Window
+
+OPENAI_KINDS = ("completions", "embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions")
+OPENAI_GROUPS = ("project_id", "user_id", "api_key_id", "model")
+OPENAI_TIERS = ("batch", "service_tier")
+"""What only completions are grouped by."""
+ANTHROPIC_GROUPS = ("api_key_id", "workspace_id", "model", "service_tier", "context_window")
+ANTHROPIC_VERSION = "2023-06-01"
+LITELLM_PAGE = 1000
+"""Rows; the most that LiteLLM gives."""
+HOURS = 24
+
+
+def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[object]:
+    """The answers of one day, page by page; the option `api` says of whom. Raises `ConfigError` for another value."""
+    api = str(config.options.get("api", ""))
+    if api not in PULLS:
+        raise ConfigError(
+            file="apportion.toml",
+            line=None,
+            key=f"sources.{config.id}.options.api",
+            what=f"'{api}' is no API of LLM usage." if api else "It is not said which API the usage comes from.",
+            fix=f"Write api = one of {', '.join(sorted(PULLS))}.",
+        )
+    return PULLS[api](client, window)
+
+
+def openai(client: Client, window: Window) -> Iterator[object]:
+    """The buckets of one day of each kind of use, by project, user, key and model."""
+    if key := os.environ.get("OPENAI_ADMIN_KEY"):
+        client.headers = {**client.headers, "Authorization": f"Bearer {key}"}
+    for kind in OPENAI_KINDS:
+        tiers = OPENAI_TIERS if kind == "completions" else ()
+        asked = {
+            "start_time": _seconds(window.start),
+            "end_time": _seconds(window.end),
+            "bucket_width": "1h",
+            "limit": HOURS,
+            GROUPS: [*OPENAI_GROUPS, *tiers],
+        }
+        yield from _pages(client, f"organization/usage/{kind}", asked)
+
+
+def anthropic(client: Client, window: Window) -> Iterator[object]:
+    """The buckets of one day by key, workspace, model, tier and context window."""
+    client.headers = {**client.headers, "anthropic-version": ANTHROPIC_VERSION}
+    if key := os.environ.get("ANTHROPIC_ADMIN_KEY"):
+        client.headers = {**client.headers, "x-api-key": key}
+    asked = {
+        "starting_at": f"{window.start:%Y-%m-%dT%H:%M:%SZ}",
+        "ending_at": f"{window.end:%Y-%m-%dT%H:%M:%SZ}",
+        "bucket_width": "1h",
+        "limit": HOURS,
+        GROUPS: list(ANTHROPIC_GROUPS),
+    }
+    yield from _pages(client, "v1/organizations/usage_report/messages", asked)
+
+
+def litellm(client: Client, window: Window) -> Iterator[object]:
+    """The rows of the spend logs that began in the day, oldest first: new rows do not move the pages."""
+    asked = {
+        "start_date": f"{window.start:%Y-%m-%d %H:%M:%S}",
+        "end_date": f"{window.end:%Y-%m-%d %H:%M:%S}",
+        "page_size": LITELLM_PAGE,
+        "sort_by": "startTime",
+        "sort_order": "asc",
+    }
+    yield from _numbered(client, "spend/logs/v2", asked, lambda answer: answer)
+
+
+def litellm_daily(client: Client, window: Window) -> Iterator[object]:
+    """The sums of the day by model and key."""
+    day = f"{window.start:%Y-%m-%d}"
+    asked = {"start_date": day, "end_date": day, "page_size": LITELLM_PAGE}
+    yield from _numbered(client, "team/daily/activity", asked, lambda answer: answer.get("metadata") or {})
+
+
+PULLS: Mapping[str, Callable[[Client, Window], Iterator[object]]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "litellm": litellm,
+    "litellm_daily": litellm_daily,
+}
+"""Option `api` -> how to fetch its usage."""
+
+
+def _pages(client: Client, path: str, asked: Mapping[str, Any]) -> Iterator[object]:
+    page: str | None = None
+    while True:
+        answer = _object(client, path, client.get(path, {**asked, "page": page} if page else asked))
+        yield answer
+        following = answer.get("next_page") if answer.get("has_more") else None
+        if not following:
+            return
+        if following == page:
+            raise _fault(client, path, "names the same page as the next one again")
+        page = str(following)
+
+
+def _numbered(
+    client: Client,
+    path: str,
+    asked: Mapping[str, Any],
+    paging: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> Iterator[object]:
+    number = 1
+    while True:
+        answer = _object(client, path, client.get(path, {**asked, "page": number}))
+        yield answer
+        pages = paging(answer).get("total_pages", 1)
+        if not isinstance(pages, int) or number >= pages:
+            return
+        number += 1
+
+
+def _object(client: Client, path: str, answer: object) -> Mapping[str, Any]:
+    if not isinstance(answer, dict):
+        raise _fault(client, path, "answered with something that is no page of usage")
+    return answer
+
+
+def _fault(client: Client, path: str, what: str) -> MeterUnreachable:
+    return MeterUnreachable(source=client.source_id, url=f"{client.url.rstrip('/')}/{path}", what=what)
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.replace(tzinfo=UTC).timestamp())

@@ -1,0 +1,149 @@
+"""The HTTP client of all meters: bounded, patient, keeps every answer, and never says a secret.
+
+Credentials come from the environment only: `APPORTION_<SOURCE ID>_TOKEN` (sent as bearer token), or `…_USER` and
+`…_PASSWORD` (basic), the id in capitals with `_` for all else. A source may name variables of its own tool too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TextIO
+
+from apportion.errors import MeterUnreachable, MissingExtra
+from apportion.sources.readings.answers import exact, kept
+
+if TYPE_CHECKING:
+    import ssl
+    from datetime import datetime
+
+    import httpx
+
+ATTEMPTS = 5
+LONGEST_WAIT = 30.0
+"""Seconds; a `Retry-After` beyond it ends the pull."""
+LARGEST_ANSWER = 512 * 1024 * 1024
+"""Bytes of one answer."""
+_WAITABLE = frozenset({408, 429, 500, 502, 503, 504})
+
+Headers = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Client:
+    """Requests to one API; every good answer is written to `keep` as one line (see `answers.kept`).
+
+    Raises `MeterUnreachable` where the API refuses, or keeps failing after `ATTEMPTS` tries.
+    """
+
+    source_id: str
+    url: str
+    keep: TextIO
+    read_at: datetime
+    timeout: float = 60.0
+    headers: Headers = field(default_factory=dict, repr=False)
+    """Extra headers, secrets among them: never in messages, never kept."""
+    tls: ssl.SSLContext | None = None
+    """Trusted authorities and the client's own certificate, where they are not the system's."""
+    sleep: Callable[[float], None] = time.sleep
+    _http: httpx.Client | None = None
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The JSON body of `GET url/path?params`, numbers exact."""
+        return self._asked("GET", path, params or {}, None)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, form: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The JSON body of `POST url/path` with a JSON body, or with form fields."""
+        if form is not None:
+            return self._asked("POST", path, form, {"data": dict(form)})
+        return self._asked("POST", path, body or {}, {"json": dict(body or {})})
+
+    def close(self) -> None:
+        """The connections are closed."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def _asked(self, method: str, path: str, params: Mapping[str, Any], sent: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
+        text = self._text(method, path, params, sent)
+        try:
+            found = exact(text)
+        except (ValueError, RecursionError) as error:
+            raise self._fault(path, "answered with something that is no JSON") from error
+        self.keep.write(kept(path, params, read_at=self.read_at, text=text))
+        return found
+
+    def _text(self, method: str, path: str, params: Mapping[str, Any], sent: Mapping[str, Any] | None) -> str:
+        import httpx
+
+        http = self._opened()
+        last, status = "", None
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = http.request(method, path, params=None if sent else dict(params), **(sent or {}))
+            except httpx.TransportError as error:
+                last, status = f"did not answer ({type(error).__name__})", None
+                self.sleep(min(2.0**attempt, LONGEST_WAIT))
+                continue
+            if answer.status_code == HTTPStatus.OK:
+                return self._bounded(path, answer)
+            last, status = f"answered {answer.status_code} {answer.reason_phrase}".rstrip(), answer.status_code
+            if answer.status_code not in _WAITABLE:
+                break
+            self.sleep(self._wait(path, answer, attempt))
+        raise self._fault(path, last, status=status)
+
+    def _bounded(self, path: str, answer: httpx.Response) -> str:
+        if len(answer.content) > LARGEST_ANSWER:
+            raise self._fault(path, f"answered with more than {LARGEST_ANSWER // 1024**2} MiB")
+        return answer.text
+
+    def _wait(self, path: str, answer: httpx.Response, attempt: int) -> float:
+        asked = answer.headers.get("Retry-After", "")
+        wait = float(asked) if asked.isdecimal() else 2.0**attempt
+        if wait > LONGEST_WAIT:
+            raise self._fault(path, f"asks to come back in {asked} seconds")
+        return wait
+
+    def _opened(self) -> httpx.Client:
+        if self._http is None:
+            try:
+                import httpx
+            except ImportError as error:
+                raise MissingExtra("Reading a meter's API", "meters") from error
+            self._http = httpx.Client(
+                base_url=self.url,
+                headers={**self.headers, **self._authorization()},
+                auth=self._basic(),
+                timeout=self.timeout,
+                verify=self.tls or True,
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._http
+
+    def _authorization(self) -> Headers:
+        token = os.environ.get(f"{env_prefix(self.source_id)}_TOKEN")
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _basic(self) -> tuple[str, str] | None:
+        prefix = env_prefix(self.source_id)
+        user = os.environ.get(f"{prefix}_USER")
+        return (user, os.environ.get(f"{prefix}_PASSWORD", "")) if user else None
+
+    def _fault(self, path: str, what: str, *, status: int | None = None) -> MeterUnreachable:
+        url = f"{self.url.rstrip('/')}/{path.lstrip('/')}"
+        return MeterUnreachable(source=self.source_id, url=url, what=what, status=status)
+
+
+def env_prefix(source_id: str) -> str:
+    """What the names of a source's environment variables begin with.
+
+    >>> env_prefix("prom-eu.1")
+    'APPORTION_PROM_EU_1'
+    """
+    return "APPORTION_" + re.sub(r"[^A-Za-z0-9]", "_", source_id).upper()

@@ -1,0 +1,123 @@
+"""Samples cut at months, each thing counted once at a time, written as the files of one snapshot per month."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apportion.core import tables
+from apportion.core.arrow import schema
+from apportion.core.period import Month
+from apportion.engine.portion import portion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apportion.engine.duck import DuckDb
+
+# One thing cannot be counted twice at a time: where samples of one key overlap, the one that starts later counts, and
+# of those that start together the one read last.
+SINGLE = f"""
+CREATE OR REPLACE TEMP TABLE single_samples AS
+WITH latest AS (
+    SELECT *, lead(x_Start) OVER same AS following
+    FROM raw_samples
+    WINDOW same AS (PARTITION BY x_SubjectNo, x_Measure, x_Basis, x_Key ORDER BY x_Start, x_RowNo)
+),
+kept AS (
+    SELECT *, least(x_End, coalesce(following, x_End)) AS until FROM latest
+)
+SELECT x_SubjectNo, x_RowNo, x_Start, until AS x_End, x_Measure, x_Basis, x_Coverage, x_Key,
+       {portion("x_Quantity", "0", "epoch_us(until) - epoch_us(x_Start)", "epoch_us(x_End) - epoch_us(x_Start)")}
+           AS x_Quantity,
+       until < x_End AS x_Cut
+FROM kept
+WHERE until > x_Start
+"""
+
+OVERLAPS = """
+SELECT r.x_RowNo FROM raw_samples AS r
+WHERE NOT EXISTS (
+    SELECT 1 FROM single_samples AS s
+    WHERE s.x_RowNo = r.x_RowNo AND s.x_SubjectNo = r.x_SubjectNo AND s.x_Measure = r.x_Measure
+      AND s.x_Basis = r.x_Basis AND s.x_Key = r.x_Key AND s.x_Start = r.x_Start AND s.x_End = r.x_End
+)
+ORDER BY r.x_RowNo
+"""
+"""The rows that were left out or shortened because a later one covers their time."""
+
+MONTHS = """
+SELECT DISTINCT year(m), month(m)
+FROM (
+    SELECT unnest(generate_series(date_trunc('month', x_Start),
+                                  date_trunc('month', x_End - INTERVAL 1 MICROSECOND), INTERVAL 1 MONTH)) AS m
+    FROM single_samples
+)
+ORDER BY ALL
+"""
+
+_IN_MONTH = f"""
+WITH inside AS (
+    SELECT *, greatest(x_Start, $start) AS low, least(x_End, $until) AS high
+    FROM single_samples
+    WHERE x_Start < $until AND x_End > $start
+),
+cut AS (
+    SELECT x_SubjectNo, x_RowNo, low AS x_Start, high AS x_End, x_Measure, x_Basis, x_Key,
+           {
+    portion(
+        "x_Quantity",
+        "epoch_us(low) - epoch_us(x_Start)",
+        "epoch_us(high) - epoch_us(x_Start)",
+        "epoch_us(x_End) - epoch_us(x_Start)",
+    )
+} AS x_Quantity, x_Coverage
+    FROM inside
+)
+"""
+
+_NUMBERED = f"""{_IN_MONTH},
+subject_numbers AS (
+    SELECT x_SubjectNo AS import_no, CAST(row_number() OVER (ORDER BY x_SubjectNo) AS INTEGER) AS x_SubjectNo
+    FROM (SELECT DISTINCT x_SubjectNo FROM cut)
+)
+"""
+
+_WRITE_SAMPLES = f"""{_NUMBERED}
+SELECT row_number() OVER (ORDER BY c.x_RowNo, n.x_SubjectNo, c.x_Measure, c.x_Basis, c.x_Key, c.x_Start) AS x_SampleNo,
+       n.x_SubjectNo, CAST(1 AS INTEGER) AS x_FileNo, c.x_RowNo, c.x_Start, c.x_End, c.x_Measure, c.x_Basis,
+       c.x_Key, c.x_Quantity, c.x_Coverage
+FROM cut AS c
+JOIN subject_numbers AS n ON n.import_no = c.x_SubjectNo
+ORDER BY x_SampleNo
+"""
+
+_WRITE_SUBJECTS = f"""{_NUMBERED}
+SELECT n.x_SubjectNo, {", ".join(f"s.{tables.quoted(name)}" for name in tables.SUBJECTS if name != "x_SubjectNo")}
+FROM all_subjects AS s
+JOIN subject_numbers AS n ON n.import_no = s.x_SubjectNo
+ORDER BY n.x_SubjectNo
+"""
+
+
+def months(db: DuckDb) -> list[Month]:
+    """The months that the session's `raw_samples` touch, after each thing is counted once at a time."""
+    db.run(SINGLE)
+    return [Month(year, month) for year, month in db.rows(MONTHS)]
+
+
+def write(db: DuckDb, month: Month, folder: Path) -> int:
+    """`samples.parquet` and `subjects.parquet` of a month in the folder; returns the number of samples."""
+    bounds = {"start": month.start, "until": month.end}
+    db.copy(_WRITE_SAMPLES, folder / "samples.parquet", bounds)
+    db.copy(_WRITE_SUBJECTS, folder / "subjects.parquet", bounds)
+    db.read_parquet("written_samples", [folder / "samples.parquet"])
+    return int(db.rows("SELECT count(*) FROM written_samples")[0][0])
+
+
+def write_nothing(folder: Path) -> None:
+    """The two files without a row: a month of which a file says nothing more."""
+    pq.write_table(pa.Table.from_pylist([], schema(tables.SAMPLES)), folder / "samples.parquet")
+    pq.write_table(pa.Table.from_pylist([], schema(tables.SUBJECTS)), folder / "subjects.parquet")
