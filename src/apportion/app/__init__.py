@@ -2,7 +2,7 @@
 
     >>> from apportion import app
     >>> sorted(app.__all__)[:3]
-    ['Project', 'amount_explained', 'charge_explained']
+    ['Project', 'Usage', 'amount_explained']
 
 Names are looked up when first used, so that a verb imports only what it needs.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from apportion.app.exporting import export_focus
     from apportion.app.posting import run
     from apportion.app.project import Project, init, open_project
+    from apportion.app.recording import Usage, record
     from apportion.app.tagging import tags_check, tags_coverage, tags_policy, tags_variants, tags_worklist
 
 _HOMES = {
@@ -35,6 +36,8 @@ _HOMES = {
     "demo": "demonstration",
     "export_focus": "exporting",
     "run": "posting",
+    "Usage": "recording",
+    "record": "recording",
     "Project": "project",
     "init": "project",
     "open_project": "project",
@@ -47,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "Project",
+    "Usage",
     "amount_explained",
     "charge_explained",
     "demo",
@@ -57,6 +61,7 @@ __all__ = [
     "kept_out",
     "open_project",
     "problems",
+    "record",
     "report",
     "reports",
     "run",

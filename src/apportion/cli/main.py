@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Monthly run": {
         "ingest": "Bring in bills; a restated month replaces the old one.",
         "run": "Allocate every charge to its owners, to the last digit.",
+        "record": "Write down usage that no meter counts.",
         "verify": "Count the result again on another path and certify it.",
     },
     "Read": {

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from apportion import __version__
-from apportion.allocation import direct
-from apportion.allocation.owners import numbered
+from apportion.allocation import direct, owners
 from apportion.allocation.weighing import weighed
 from apportion.core.money import from_quanta, quanta
 from apportion.core.progress import Progress, silent
 from apportion.engine import duck
 from apportion.errors import NoData
+from apportion.ledger.metered import metered, share_out, version
 from apportion.store.records import Part, Run, Snapshot, Totals
 from apportion.tagging.resolve import RESOLVE_VERSION, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -62,38 +62,51 @@ def post(
         if not snapshots:
             raise NoData("No bill has been ingested yet.", "Run 'apportion ingest' first.")
         before = store.current_run()
+        meters = metered(store, config, memory=memory, progress=progress)
         parts: list[Part] = []
-        staged: dict[str, Path] = {}
+        staged: dict[str, Path] = dict(meters.staged)
         for done, snapshot in enumerate(snapshots):
             progress(f"allocating {snapshot.scope.source_id} {snapshot.scope.period}", done, len(snapshots))
-            part_id = _part_id(snapshot, config)
+            usages = meters.of(store, snapshot)
+            part_id = _part_id(snapshot, config, usages)
             part = store.part(part_id)
             if part is None:
-                part = _calculate(store, config, snapshot, part_id=part_id, engine=engine, memory=memory)
+                part = _calculate(store, config, snapshot, usages, part_id=part_id, engine=engine, memory=memory)
                 staged[part_id] = part.folder
             parts.append(part)
         progress("allocating", len(snapshots), len(snapshots))
+        fresh = sum(part.id in staged for part in parts)
         worked = engine.name if staged or before is None else before.engine
-        run = _run(config, parts, snapshots, config_text=config_text, engine=worked)
+        usage = tuple(meters.parts[month] for month in sorted(meters.parts))
+        run = _run(config, parts, snapshots, usage, config_text=config_text, engine=worked)
         if before is not None and before.id == run.id:
             return Posted(before, fresh=0, reused=len(parts), unchanged=True)
-        return Posted(
-            store.publish_run(run, staged), fresh=len(staged), reused=len(parts) - len(staged), unchanged=False
-        )
+        return Posted(store.publish_run(run, staged), fresh=fresh, reused=len(parts) - fresh, unchanged=False)
 
 
-def _part_id(snapshot: Snapshot, config: Config) -> str:
-    words = (snapshot.id, config.ownership_version, RESOLVE_VERSION, direct.METHOD_VERSION)
+def _part_id(snapshot: Snapshot, config: Config, usages: Sequence[Part]) -> str:
+    metering = version(config, usages)
+    words = (snapshot.id, config.ownership_version, RESOLVE_VERSION, direct.METHOD_VERSION, metering)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
-def _calculate(store: Store, config: Config, snapshot: Snapshot, *, part_id: str, engine: Engine, memory: str) -> Part:
+def _calculate(
+    store: Store,
+    config: Config,
+    snapshot: Snapshot,
+    usages: Sequence[Part],
+    *,
+    part_id: str,
+    engine: Engine,
+    memory: str,
+) -> Part:
     folder = store.stage()
     attributes = store.checked(snapshot.attributes)
     with duck.session(memory=memory, temp=store.stage()) as db:
-        shares, owners = numbered(db, resolve(db, attributes, config))
-    _write(shares, folder / "shares.parquet")
-    _write(owners, folder / "owners.parquet")
+        resolved = resolve(db, attributes, config)
+        db.read_parquet("charges", [store.checked(snapshot.charges)])
+        share_out(db, config, resolved, usages, folder)
+        owners.write(db, shares=folder / "shares.parquet", owners=folder / "owners.parquet")
     allocations = direct.allocate(
         engine,
         charges=store.checked(snapshot.charges),
@@ -117,8 +130,17 @@ def _write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def _run(config: Config, parts: list[Part], snapshots: tuple[Snapshot, ...], *, config_text: str, engine: str) -> Run:
-    words = [__version__, hashlib.sha256(config_text.encode()).hexdigest(), *sorted(part.id for part in parts)]
+def _run(
+    config: Config,
+    parts: list[Part],
+    snapshots: tuple[Snapshot, ...],
+    usages: tuple[Part, ...],
+    *,
+    config_text: str,
+    engine: str,
+) -> Run:
+    ids = sorted(part.id for part in (*parts, *usages))
+    words = [__version__, hashlib.sha256(config_text.encode()).hexdigest(), *ids]
     return Run(
         id=hashlib.sha256("\n".join(words).encode()).hexdigest()[:16],
         engine=engine,
@@ -128,6 +150,7 @@ def _run(config: Config, parts: list[Part], snapshots: tuple[Snapshot, ...], *, 
         parts=tuple(parts),
         totals_in=added(snapshot.totals for snapshot in snapshots),
         totals_out=added(part.totals for part in parts),
+        usages=usages,
     )
 
 

@@ -174,8 +174,8 @@ class Store:
         self._refuse_stored(staged.values())
         with self._alone():
             with self._catalogue.reading() as connection:
-                known = runs.parts(connection, self._part_folder, [part.id for part in run.parts])
-            fresh = {part.id: part for part in run.parts if part.id not in known}
+                known = runs.parts(connection, self._part_folder, [part.id for part in (*run.parts, *run.usages)])
+            fresh = {part.id: part for part in (*run.parts, *run.usages) if part.id not in known}
             if missing := sorted(set(fresh) - set(staged)):
                 raise ValueError(f"parts neither stored nor staged: {missing}")
             with _disk_errors():
@@ -226,7 +226,14 @@ class Store:
     # Reading
 
     def current_snapshots(self, *, period: Period | None = None, source_id: str | None = None) -> tuple[Snapshot, ...]:
-        """The snapshots to be read, sorted by scope, of these months and this source (None: all)."""
+        """The bills to be read, sorted by scope, of these months and this source (None: all)."""
+        return tuple(s for s in self._current(period=period, source_id=source_id) if s.samples is None)
+
+    def current_readings(self, *, period: Period | None = None, source_id: str | None = None) -> tuple[Snapshot, ...]:
+        """The meters' deliveries to be read, sorted by scope, of these months and this source (None: all)."""
+        return tuple(s for s in self._current(period=period, source_id=source_id) if s.samples is not None)
+
+    def _current(self, *, period: Period | None, source_id: str | None) -> tuple[Snapshot, ...]:
         with self._catalogue.reading() as connection:
             return snapshots.current(connection, self._snapshot_folder, period=period, source_id=source_id)
 

@@ -60,7 +60,8 @@ class StoredFile:
 class Snapshot:
     """An immutable delivery of one scope.
 
-    Its folder holds `charges.parquet`, `attributes.parquet`, perhaps `extras.parquet` (x_ChargeNo and the source
+    A meter's delivery holds `samples.parquet` and `subjects.parquet`, and its totals are empty. The folder of a bill
+    holds `charges.parquet`, `attributes.parquet`, perhaps `extras.parquet` (x_ChargeNo and the source
     columns no FOCUS column carries) and `rejects.parquet`, and `manifest.json`.
 
     `id` is the first 16 hex digits of a SHA-256 over scope, kind, connector version, options and input hashes: the same
@@ -88,6 +89,16 @@ class Snapshot:
     def attributes(self) -> Path:
         """The texts: table `attributes`."""
         return self.folder / "attributes.parquet"
+
+    @property
+    def samples(self) -> Path | None:
+        """The readings of a meter: table `samples`; None for a bill."""
+        return next((self.folder / f.name for f in self.stored if f.name == "samples.parquet"), None)
+
+    @property
+    def subjects(self) -> Path:
+        """What the samples are of: table `subjects`."""
+        return self.folder / "subjects.parquet"
 
     @property
     def extras(self) -> Path | None:
@@ -136,7 +147,8 @@ class Restatement:
 class Part:
     """The result for one snapshot under one set of ownership rules: `shares`, `owners`, `allocations` as Parquet.
 
-    `id` is a hash of the snapshot id, the ownership version and the version of the method; equal inputs, equal id.
+    The usage of a month is a part too: `usage`, `workloads`, `resources`, `meters`, and `held` (whom tags and rules
+    name for each workload). Its `snapshot_id` is the reading delivered last, its totals are empty. `id` is a hash of the snapshot id, the ownership version and the version of the method; equal inputs, equal id.
     """
 
     id: str
@@ -145,6 +157,15 @@ class Part:
     totals: Totals
     folder: Path
     stored: tuple[StoredFile, ...] = ()
+
+    @property
+    def is_usage(self) -> bool:
+        """Whether this is the usage of a month, not the result of a bill."""
+        return any(file.name == "usage.parquet" for file in self.stored)
+
+    def file(self, name: str) -> Path | None:
+        """The path of one of its files, such as `usage.parquet`; None where it has none of that name."""
+        return next((self.folder / file.name for file in self.stored if file.name == name), None)
 
     @property
     def shares(self) -> Path:
@@ -180,6 +201,8 @@ class Run:
     totals_out: Totals
     created_at: datetime | None = None
     problems: tuple[Problem, ...] = field(default=())
+    usages: tuple[Part, ...] = field(default=())
+    """The usage of each metered month; `parts` are the results of bills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

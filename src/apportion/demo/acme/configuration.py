@@ -30,7 +30,32 @@ paths = ["bills/azure"]
 id = "llm"
 kind = "focus"            # what the gateway says OpenAI and Anthropic billed, per API key
 paths = ["bills/llm"]
+"""
 
+METERS = """
+[[sources]]
+id = "cluster"            # whose pods held how much of which node
+kind = "opencost"
+paths = ["meters/opencost"]
+
+[[sources]]
+id = "runs"               # which experiment and whose training run it was
+kind = "mlflow"
+paths = ["meters/mlflow"]
+
+[[sources]]
+id = "gateway"            # who called through which API key
+kind = "llm"
+paths = ["meters/llm"]
+
+[[sources]]
+id = "usage"              # requests, machines and disks of what acme's clouds run by name
+kind = "usage_file"
+paths = ["meters/usage"]
+"""
+"""The meters."""
+
+_TAGS = """
 [tags.keys]               # the first key that a resource has wins; case and - or _ do not matter
 team = ["team", "ml-team", "owner"]
 project = ["project"]
@@ -112,7 +137,7 @@ def text() -> str:
     units = [f'{team} = "{unit}"' for team, unit in TEAMS.items()]
     models = [f'{name} = {{ team = "{PROJECTS[m.project]}", project = "{m.project}" }}' for name, m in MODELS.items()]
     parts = [
-        _HEAD,
+        _HEAD + METERS + _TAGS,
         "[tags.values.team]         # finance's codes and the suffix some people add",
         *teams,
         "\n[hierarchy.teams]          # team -> business unit",

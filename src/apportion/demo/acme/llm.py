@@ -8,10 +8,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from apportion.demo.acme.callers import SHARED_KEY, callers_of
 from apportion.demo.acme.company import Owner, project_owner
 from apportion.demo.acme.company import model_owner as model
 from apportion.demo.acme.habits import tags_of
-from apportion.demo.acme.truth import Caused, Delivered, Truth, alone
+from apportion.demo.acme.truth import Caused, Delivered, Truth
 from apportion.demo.acme.usage import Plan, Resource, uses
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ KEYS = (
     _key("key-disputes", "sonnet", model("dispute-llm", "prod"), "suffixed", 3_500),
     _key("key-doc-ocr", "haiku", model("doc-ocr", "prod"), "none", 60_000),
     _key("key-insights-lab", "sonnet", project_owner("insights", "dev"), "project", 900),
-    _key("key-everyone", "gpt", project_owner("ml-platform", "dev"), "none", 1_200),
+    _key(SHARED_KEY, "gpt", project_owner("ml-platform", "dev"), "none", 1_200),
 )
 
 
@@ -64,7 +65,8 @@ def write_llm(folder: Path, plan: Plan, month: Month, truth: Truth) -> None:
                 cost = SKUS[key.sku][2] * quantity
                 writer.writerow(_row(key, month, day, name=name, quantity=quantity, cost=cost))
                 number += 1
-                caused = Caused(f"{month}-{day:02d}", name, cost, cost, alone(key.owner))
+                by = callers_of(key, month, day=day, quantity=quantity, plan=plan)
+                caused = Caused(f"{month}-{day:02d}", name, cost, cost, by)
                 truth.add(caused, delivery=Delivered("llm", 1, month, file), row=number)
 
 

@@ -1,4 +1,4 @@
-"""Write acme: a project folder with twelve months of bills, a later delivery of one of them, and the truth apart."""
+"""Write acme: twelve months of bills and of meters, a later delivery of one bill, and the truth apart."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from apportion.demo.acme.aws import write_aws
 from apportion.demo.acme.azure import write_azure
 from apportion.demo.acme.gcp import write_gcp
 from apportion.demo.acme.llm import write_llm
+from apportion.demo.acme.meters_write import write_meters
 from apportion.demo.acme.truth import Truth
 from apportion.demo.acme.usage import Plan
 
@@ -26,8 +27,10 @@ Who really caused each row. Apportion never reads this folder; tests of accuracy
 
 - `rows/`: one line per row of a bill and owner, with the amounts as exact text. An owner is a team, project, model and
   environment, or a pool (support, tax, credits, commitment, network, idle …) where nobody caused it alone. A row of a
-  node of the Kubernetes cluster is cut, to the 18th digit, among those whose pods ran on it; the rest is idle.
-- `shared/`: what a meter would have seen of those nodes: whose pods had how many parts of the node on each day.
+  node of the Kubernetes cluster is cut, to the 18th digit, among those whose pods ran on it; the rest is idle. A row of
+  the API key that everyone knows is cut among its callers by their tokens.
+- `shared/`: those cuts: whose pods had how many parts of a node on each day, and who got how many tokens of the key.
+- `workloads/`: what each job, endpoint, notebook and key used on each day, in base units: what `meters/` adds up to.
 - `totals.parquet`: the same, summed by source, delivery, month and owner.
 """
 
@@ -51,4 +54,5 @@ def write_company(folder: Path, *, months: int = 12, seed: int = 7, last: Month 
     write_aws(folder, plan, restated, truth, delivery=2, place=LATER)
     truth.close_month(restated, delivery=2)
     truth.close()
+    write_meters(folder, plan)
     (folder / "truth" / "README.md").write_text(_TRUTH, encoding="utf-8")

@@ -1,0 +1,205 @@
+"""The metering of a run: the usage of each month, calculated once, and the shares of bills with metered resources."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from apportion.core import tables
+from apportion.core.period import Month
+from apportion.engine import duck
+from apportion.metering import shares as metered_shares
+from apportion.metering.billed_rows import BILLED_VERSION, NAMED, billed
+from apportion.metering.usage import RESOURCE_KEY, USAGE_VERSION, Readings, usage_of
+from apportion.metering.workload_rows import write_rows
+from apportion.sources import SOCKET
+from apportion.store.records import Part
+from apportion.tagging.resolve import RESOLVE_VERSION, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from apportion.core.config import Config
+    from apportion.core.progress import Progress
+    from apportion.engine.duck import DuckDb
+    from apportion.store import Store
+    from apportion.store.records import Snapshot
+
+_FILES = ("usage", "workloads", "resources", "meters", "held")
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The usage of every metered month, and the staging folders of those that are new."""
+
+    parts: Mapping[Month, Part]
+    staged: Mapping[str, Path]
+
+    def of(self, store: Store, snapshot: Snapshot) -> tuple[Part, ...]:
+        """The usage of the months that the snapshot's charges are of, oldest first."""
+        if not self.parts:
+            return ()
+        months = months_of(store.checked(snapshot.charges))
+        return tuple(self.parts[month] for month in sorted(self.parts) if month in months)
+
+
+def version(config: Config, usages: Sequence[Part]) -> str:
+    """What, beside bill and rules, decides the shares of a snapshot."""
+    words = [BILLED_VERSION, config.metering_version]
+    if usages:
+        words += [metered_shares.SHARES_VERSION, *(part.id for part in usages)]
+    return " ".join(words)
+
+
+def metered(store: Store, config: Config, *, memory: str, progress: Progress) -> Metered:
+    """The usage of each month that meters know anything of; what was calculated before is reused."""
+    by_month: dict[Month, list[Snapshot]] = {}
+    for reading in store.current_readings():
+        by_month.setdefault(reading.scope.period, []).append(reading)
+    parts: dict[Month, Part] = {}
+    staged: dict[str, Path] = {}
+    for done, month in enumerate(sorted(by_month)):
+        progress(f"metering {month}", done, len(by_month))
+        readings = sorted(by_month[month], key=lambda each: (each.created_at, each.scope))
+        part_id = _part_id(month, readings, config)
+        part = store.part(part_id)
+        if part is None:
+            folder = _calculate(store, config, readings, memory=memory)
+            part = Part(part_id, readings[-1].id, month, {}, folder)
+            staged[part_id] = folder
+        parts[month] = part
+    return Metered(parts, staged)
+
+
+def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:
+    ids = [reading.id for reading in readings]
+    words = (str(month), *ids, USAGE_VERSION, RESOLVE_VERSION, config.ownership_version)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+def _calculate(store: Store, config: Config, readings: Sequence[Snapshot], *, memory: str) -> Path:
+    folder, work = store.stage(), store.stage()
+    with duck.session(memory=memory, temp=work) as db:
+        made = usage_of(db, [_reading(store, each) for each in readings], folder)
+        rows = work / "workloads.parquet"
+        write_rows(db, made.workloads, config.tags.keys, rows)
+        held = resolve(db, rows, config)
+    pq.write_table(held, folder / "held.parquet", compression="zstd")
+    return folder
+
+
+def _reading(store: Store, snapshot: Snapshot) -> Readings:
+    assert snapshot.samples is not None  # noqa: S101 - only readings come here
+    source = SOCKET.load(snapshot.kind)
+    return Readings(
+        snapshot.scope.source_id,
+        source.rank,
+        source.complete,
+        store.checked(snapshot.samples),
+        store.checked(snapshot.subjects),
+    )
+
+
+def months_of(charges: Path) -> set[Month]:
+    """The months from the first charge's start to the last one's end, from the statistics of the file."""
+    metadata = pq.read_metadata(charges)
+    moments = []
+    for group in range(metadata.num_row_groups):
+        for place in range(metadata.num_columns):
+            column = metadata.row_group(group).column(place)
+            if column.path_in_schema in {"ChargePeriodStart", "ChargePeriodEnd"} and column.statistics is not None:
+                moments += [column.statistics.min, column.statistics.max]
+    if not moments:
+        return set()
+    first, last = min(moments), max(moments)
+    months, month = set(), Month(first.year, first.month)
+    while month.start <= last:
+        months.add(month)
+        month = month.plus(1)
+    return months
+
+
+UNDIVIDED = "SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM timeline)"
+
+
+def share_out(db: DuckDb, config: Config, resolved: pa.Table, usages: Sequence[Part], folder: Path) -> None:
+    """Make `resolved`, `metered_shares` and `candidates` for `allocation.owners.write`, and write `billed.parquet`.
+
+    Reads the session's `charges` and `attributes`; `resolved` are the shares that tags and rules give. The files of
+    usages must have been checked.
+    """
+    found = billed(db, config.metering)
+    pq.write_table(found, folder / "billed.parquet", compression="zstd")
+    db.register("billed", found)
+    db.register("base", resolved)
+    named = db.table(NAMED).select(list(tables.RESOLVED))
+    if not usages:
+        from apportion.allocation.owners import without_metering
+
+        without_metering(db, named)
+        return
+    db.register("base", named)
+    open_usages(db, usages)
+    metered_shares.weave(db, config.metering)
+    db.register(
+        "resolved", db.table("SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM timeline)")
+    )
+
+
+_MONTHS_APART = 100_000_000
+"""So far apart are the numbers of workloads, resources and sources of two months, before they are made one."""
+
+_MOVED = {
+    "usage": "* REPLACE (x_WorkloadNo + {moved} AS x_WorkloadNo, x_ResourceNo + {moved} AS x_ResourceNo,"
+    " x_SourceNo + {moved} AS x_SourceNo)",
+    "workloads": "* REPLACE (x_WorkloadNo + {moved} AS x_WorkloadNo, x_SourceNo + {moved} AS x_SourceNo)",
+    "resources": "* REPLACE (x_ResourceNo + {moved} AS x_ResourceNo)",
+    "meters": "* REPLACE (x_SourceNo + {moved} AS x_SourceNo)",
+    "held": "* REPLACE (CAST(x_AttributeNo + {moved} AS INTEGER) AS x_AttributeNo)",
+}
+
+# A resource and a meter are the same in every month; a workload is told anew by each.
+_ONE = {
+    "resources": f"""
+        SELECT * REPLACE (min(x_ResourceNo) OVER (PARTITION BY {RESOURCE_KEY}) AS x_ResourceNo,
+                          min(x_Family) OVER (PARTITION BY {RESOURCE_KEY}) AS x_Family)
+        FROM monthly_resources
+        QUALIFY row_number() OVER (PARTITION BY {RESOURCE_KEY} ORDER BY monthly_resources.x_ResourceNo DESC) = 1
+    """,
+    "meters": """
+        SELECT * REPLACE (min(x_SourceNo) OVER (PARTITION BY x_SourceId) AS x_SourceNo) FROM monthly_meters
+        QUALIFY row_number() OVER (PARTITION BY x_SourceId ORDER BY monthly_meters.x_SourceNo DESC) = 1
+    """,
+    "usage": f"""
+        WITH same_resources AS (
+            SELECT x_ResourceNo AS old, min(x_ResourceNo) OVER (PARTITION BY {RESOURCE_KEY}) AS no
+            FROM monthly_resources
+        ),
+        same_meters AS (
+            SELECT x_SourceNo AS old, min(x_SourceNo) OVER (PARTITION BY x_SourceId) AS no FROM monthly_meters
+        )
+        SELECT u.* REPLACE (r.no AS x_ResourceNo, m.no AS x_SourceNo)
+        FROM monthly_usage AS u
+        LEFT JOIN same_resources AS r ON r.old = u.x_ResourceNo
+        JOIN same_meters AS m ON m.old = u.x_SourceNo
+    """,
+}
+
+
+def open_usages(db: DuckDb, usages: Sequence[Part]) -> None:
+    """The views `usage`, `workloads`, `resources`, `meters` and `held` over several months."""
+    for name in _FILES:
+        selects = []
+        for place, part in enumerate(usages):
+            one = f"{name}_of_{place}"
+            db.read_parquet(one, [part.folder / f"{name}.parquet"])
+            selects.append(f"SELECT {_MOVED[name].format(moved=place * _MONTHS_APART)} FROM {one}")
+        view = f"monthly_{name}" if name in _ONE else name
+        db.run(f"CREATE OR REPLACE TEMP VIEW {view} AS {' UNION ALL '.join(selects)}")
+    for name, sql in _ONE.items():
+        db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")

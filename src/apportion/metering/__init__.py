@@ -1,0 +1,1 @@
+"""Samples become usage per workload and hour; usage becomes shares of the resources in the bill."""

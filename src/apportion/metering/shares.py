@@ -1,0 +1,214 @@
+"""Who holds which part of each charge of a metered resource: usage and weights become intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from apportion.core.targets import COLUMNS, DIMENSIONS, IDLE, Evidence
+from apportion.metering import matching, statements
+from apportion.metering.machines import machine_of
+from apportion.metering.weights import weights_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from apportion.core.config import ComponentWeights, MeteringConfig
+    from apportion.engine.duck import DuckDb
+
+SHARES_VERSION = "metered-1"
+"""Changes whenever the same usage and charges would give other shares: part of the id of every stored result."""
+
+IDLE_RULE = "metering:idle"
+
+_BEGINNING, _END = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
+_MICROS = 1_000_000
+_GIB = 2**30
+_TARGETS = tuple(COLUMNS.values())
+_TIERS = tuple(f"x_{d.capitalize()}Evidence" for d in DIMENSIONS)
+_RULES = tuple(f"x_{d.capitalize()}RuleId" for d in DIMENSIONS)
+
+# A charge of a metered resource has the shares of its own time: one validity per moment at which charges start.
+TIMELINE = f"""
+CREATE OR REPLACE TEMP TABLE timeline AS
+SELECT a.x_AttributeNo, s.span_no, a.span_start,
+       CASE WHEN row_number() OVER same = 1 THEN {_BEGINNING} ELSE a.span_start END AS valid_from,
+       coalesce(lead(a.span_start) OVER same, {_END}) AS valid_until
+FROM attribute_spans AS a
+JOIN spans AS s
+  ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
+WINDOW same AS (PARTITION BY a.x_AttributeNo ORDER BY a.span_start)
+"""
+
+BASE = """
+CREATE OR REPLACE TEMP TABLE base_rows AS
+SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS base_no, *
+FROM base
+WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM timeline)
+"""
+
+HELD = """
+CREATE OR REPLACE TEMP TABLE held_rows AS
+SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS held_no, * FROM held
+"""
+
+
+def _inner(end: str, of: str) -> str:
+    """Where the end of an owner's interval falls within the interval that it divides."""
+    return f"h.low + CAST(CAST(h.high - h.low AS HUGEINT) * {of}.{end} // {of}.x_ShareWhole AS BIGINT)"
+
+
+# A workload's own split (a rule with several receivers) divides its interval; so does that of the resource's owners.
+PIECES = f"""
+CREATE OR REPLACE TEMP TABLE metered_pieces AS
+WITH hosts AS (
+    SELECT t.x_AttributeNo, t.span_no, b.x_Team AS host_team
+    FROM timeline AS t
+    JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo AND b.x_ShareLow = 0
+     AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
+),
+work AS (
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, 'work' AS kind, k.held_no, NULL AS base_no,
+           {_inner("x_ShareLow", "k")} AS low, {_inner("x_ShareHigh", "k")} AS high
+    FROM timeline AS t
+    JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'work'
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    JOIN held_rows AS k ON k.x_AttributeNo = h.x_WorkloadNo
+     AND t.span_start >= k.x_ValidFrom AND t.span_start < k.x_ValidUntil
+),
+idle AS (
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, 'idle' AS kind, NULL AS held_no, NULL AS base_no,
+           h.low, h.high
+    FROM timeline AS t
+    JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'idle'
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    WHERE $idle <> 'owner'
+),
+owned AS (
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, h.kind, NULL AS held_no, b.base_no,
+           {_inner("x_ShareLow", "b")} AS low, {_inner("x_ShareHigh", "b")} AS high
+    FROM timeline AS t
+    JOIN span_holders AS h ON h.span_no = t.span_no AND (h.kind = 'unmetered' OR (h.kind = 'idle' AND $idle = 'owner'))
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo
+     AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
+)
+SELECT * FROM work UNION ALL SELECT * FROM idle UNION ALL SELECT * FROM owned
+"""
+
+_KEY = "kind, held_no, base_no, host_team"
+
+CANDIDATES = f"""
+CREATE OR REPLACE TEMP TABLE candidates AS
+WITH keys AS (SELECT DISTINCT {_KEY} FROM metered_pieces WHERE high > low)
+SELECT row_number() OVER (ORDER BY k.kind, k.held_no NULLS FIRST, k.base_no NULLS FIRST, k.host_team) AS candidate_no,
+       k.kind, k.held_no, k.base_no, k.host_team,
+       {{targets}}, {{tiers}}, {{rules}},
+       CASE k.kind WHEN 'work' THEN w.x_WorkloadKind ELSE k.kind END AS x_WorkloadKind,
+       CASE WHEN k.kind = 'work' THEN w.x_WorkloadId END AS x_WorkloadId, k.host_team AS x_HostTeam
+FROM keys AS k
+LEFT JOIN held_rows AS h ON h.held_no = k.held_no
+LEFT JOIN workloads AS w ON w.x_WorkloadNo = h.x_AttributeNo
+LEFT JOIN base_rows AS b ON b.base_no = k.base_no
+"""
+
+METERED = f"""
+CREATE OR REPLACE TEMP VIEW metered_shares AS
+SELECT p.x_AttributeNo, p.valid_from AS x_ValidFrom, p.valid_until AS x_ValidUntil, p.low AS x_ShareLow,
+       p.high AS x_ShareHigh, CAST({statements.WHOLE} AS BIGINT) AS x_ShareWhole, c.candidate_no
+FROM metered_pieces AS p
+JOIN candidates AS c ON c.kind = p.kind AND c.held_no IS NOT DISTINCT FROM p.held_no
+ AND c.base_no IS NOT DISTINCT FROM p.base_no AND c.host_team = p.host_team
+WHERE p.high > p.low
+"""
+
+
+def weave(db: DuckDb, config: MeteringConfig) -> None:
+    """Make the tables `candidates` (owners of pieces) and `metered_shares` (the pieces, by candidate).
+
+    Reads the session's `charges`, `attributes`, `base` (`tables.RESOLVED` of the attributes), and of the usage of the
+    charges' time `usage`, `workloads`, `resources`, `meters` and `held` (`tables.RESOLVED` by workload number).
+    An attribute row with metered shares has no others. Raises `UnknownName` for an unknown weight set.
+    """
+    _register_settings(db, config)
+    for statement in (matching.MATCHES, statements.SPANS, statements.SPAN_NUMBERS, statements.SPAN_HOURS):
+        db.run(statement)
+    tokens = config.tokens
+    kinds = {"input": tokens.input, "cached": tokens.cached, "write": tokens.cache_write, "output": tokens.output}
+    db.run(statements.WEIGHED, {f"token_{name}": weight for name, weight in kinds.items()})
+    db.run(statements.HOURLY, {"basis": config.basis})
+    for statement in (statements.PRESENT, statements.WATCHED, statements.LIVES, statements.TIMES, statements.USES):
+        db.run(statement)
+    db.run(statements.CAPACITIES)
+    db.run(statements.PARTS, {"idle": config.idle})
+    for statement in (statements.INTERVALS, statements.HOLDERS, TIMELINE, BASE, HELD):
+        db.run(statement)
+    db.run(PIECES, {"idle": config.idle})
+    db.run(CANDIDATES.format(targets=_targets(), tiers=_tiers(), rules=_rules(config)))
+    db.run(METERED)
+
+
+def _targets() -> str:
+    return ", ".join(
+        f"CASE WHEN k.kind = 'work' THEN h.{name} WHEN k.base_no IS NOT NULL THEN b.{name} ELSE '{IDLE}' END AS {name}"
+        for name in _TARGETS
+    )
+
+
+def _tiers() -> str:
+    """What tags and rules say of a workload is known as well as the metering that gave it its part: T1 becomes T2."""
+    return ", ".join(
+        f"CASE WHEN k.kind = 'work' THEN CASE h.{name} WHEN '{Evidence.DIRECT}' THEN '{Evidence.METERED}'"
+        f" ELSE h.{name} END WHEN k.base_no IS NOT NULL THEN b.{name} ELSE '{Evidence.METERED}' END AS {name}"
+        for name in _TIERS
+    )
+
+
+def _rules(config: MeteringConfig) -> str:
+    version = _version_of(config)
+    return ", ".join(
+        f"CASE WHEN k.kind = 'work' THEN h.{name} WHEN k.base_no IS NOT NULL THEN b.{name}"
+        f" ELSE '{IDLE_RULE}@{version}' END AS {name}"
+        for name in _RULES
+    )
+
+
+def _version_of(config: MeteringConfig) -> str:
+    from apportion.core.config import version_of
+
+    return version_of(repr(config))
+
+
+def _register_settings(db: DuckDb, config: MeteringConfig) -> None:
+    """The tables `configured_nodes`, `unit_weights` and `sizes`: what is configured for the metered resources."""
+    found = db.rows("SELECT x_ResourceNo, x_InstanceType FROM resources ORDER BY x_ResourceNo")
+    nodes = sorted(config.nodes.items())
+    db.register("configured_nodes", _table({"node": pa.string(), "resource_id": pa.string()}, nodes))
+    kinds = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "weight": pa.int64(), "per": pa.int64()}
+    db.register("unit_weights", _table(kinds, [row for no, kind in found for row in _unit_weights(no, kind, config)]))
+    sizes = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "size": pa.int64(), "per": pa.int64()}
+    db.register("sizes", _table(sizes, [row for no, kind in found for row in _sizes(no, kind, config)]))
+
+
+def _unit_weights(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
+    chosen: ComponentWeights = config.machine_weights.get(instance_type or "") or weights_named(config.weights, config)
+    # per GPU- and core-microsecond, and per byte-second: a GiB-hour is 2^30 bytes for as long as a million micros
+    return [(no, 1, chosen.gpu, _MICROS), (no, 2, chosen.cpu, _MICROS), (no, 3, chosen.memory, _GIB), (no, 4, 1, 1)]
+
+
+def _sizes(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
+    known = config.machines.get(instance_type or "")
+    if known is not None:
+        return [(no, 1, known.gpus, 1), (no, 2, known.cpu_cores, 1), (no, 3, known.memory_bytes, _MICROS)]
+    machine = machine_of(instance_type) if instance_type else None
+    if machine is None:
+        return []
+    memory = int(machine.memory_gib * _GIB)
+    return [(no, 1, machine.gpus, 1), (no, 2, machine.cpu_cores, 1), (no, 3, memory, _MICROS)]
+
+
+def _table(columns: Mapping[str, pa.DataType], rows: Sequence[tuple[object, ...]]) -> pa.Table:
+    return pa.Table.from_arrays(
+        [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())], names=list(columns)
+    )

@@ -1,0 +1,268 @@
+"""The SQL of metered shares, step by step: spans of charges, what was used in them, intervals of the whole.
+
+Reads `charges`, `attributes`, `matches` (`matching`), the month's `usage`, `resources`, `meters`, and `settings_of`
+(resource -> component weights and sizes). Whole numbers throughout: time in microseconds, memory and storage in bytes ×
+microseconds ÷ 10⁶ (byte-seconds), so that the same rows give the same shares on any number of threads.
+"""
+
+from __future__ import annotations
+
+from apportion.core.measures import Basis, Measure
+from apportion.core.money import MAX_WHOLE
+from apportion.metering.usage import FAMILY
+
+WHOLE = MAX_WHOLE
+COMPONENTS = ("gpu", "cpu", "memory", "other")
+"""What a resource is divided by: a machine by its first three, anything else (storage, requests, tokens) by one."""
+
+_HOUR = 3_600_000_000
+_MICRO = 1_000_000
+
+# The attribute rows of one resource share its division, so it is worked out once per resource and time of charges.
+SPANS = """
+CREATE OR REPLACE TEMP TABLE attribute_spans AS
+SELECT c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart AS span_start,
+       max(greatest(c.ChargePeriodEnd, c.ChargePeriodStart + INTERVAL 1 MICROSECOND)) AS span_end
+FROM charges AS c
+JOIN matches AS m ON m.x_AttributeNo = c.x_AttributeNo
+WHERE m.candidates = 1
+GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart;
+"""
+
+SPAN_NUMBERS = """
+CREATE OR REPLACE TEMP TABLE spans AS
+SELECT row_number() OVER (ORDER BY x_ResourceNo, span_start, span_end) AS span_no, x_ResourceNo, span_start, span_end
+FROM (SELECT DISTINCT x_ResourceNo, span_start, span_end FROM attribute_spans)
+"""
+
+SPAN_HOURS = """
+CREATE OR REPLACE TEMP TABLE span_hours AS
+WITH hours AS (
+    SELECT span_no, x_ResourceNo, span_start, span_end,
+           unnest(generate_series(date_trunc('hour', span_start),
+                                  date_trunc('hour', span_end - INTERVAL 1 MICROSECOND), INTERVAL 1 HOUR)) AS x_Hour
+    FROM spans
+)
+SELECT span_no, x_ResourceNo, x_Hour,
+       CAST(epoch_us(least(span_end, x_Hour + INTERVAL 1 HOUR)) - epoch_us(greatest(span_start, x_Hour)) AS BIGINT)
+           AS overlap
+FROM hours
+"""
+
+# One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing.
+WEIGHED = f"""
+CREATE OR REPLACE TEMP TABLE weighed AS
+WITH families AS (
+    SELECT *, {FAMILY} AS family FROM usage WHERE x_ResourceNo IN (SELECT x_ResourceNo FROM spans)
+),
+chosen AS (
+    SELECT x_ResourceNo, x_Family AS family FROM resources
+)
+SELECT f.x_WorkloadNo, f.x_ResourceNo, f.x_Hour, f.x_SourceNo, f.family, f.x_Basis, f.x_Coverage,
+       CASE f.x_Measure WHEN '{Measure.GPU_SECONDS}' THEN 1 WHEN '{Measure.CPU_CORE_SECONDS}' THEN 2
+                        WHEN '{Measure.MEMORY_BYTE_SECONDS}' THEN 3 ELSE 4 END AS component,
+       CASE f.x_Measure
+           WHEN '{Measure.MEMORY_BYTE_SECONDS}' THEN CAST(f.x_Quantity AS HUGEINT)
+           WHEN '{Measure.STORAGE_BYTE_SECONDS}' THEN CAST(f.x_Quantity AS HUGEINT)
+           WHEN '{Measure.TOKENS_INPUT}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_input
+           WHEN '{Measure.TOKENS_CACHED}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_cached
+           WHEN '{Measure.TOKENS_CACHE_WRITE}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_write
+           WHEN '{Measure.TOKENS_OUTPUT}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_output
+           ELSE CAST(f.x_Quantity * {_MICRO} AS HUGEINT)
+       END AS amount
+FROM families AS f
+JOIN chosen AS c ON c.x_ResourceNo = f.x_ResourceNo AND c.family = f.family
+"""
+
+_EFFECTIVE = """
+CASE $basis
+    WHEN 'max' THEN coalesce(greatest(coalesce(requested, used), coalesce(used, requested)), estimated)
+    WHEN 'requested' THEN coalesce(requested, used, estimated)
+    ELSE coalesce(used, requested, estimated)
+END
+"""
+
+# Requested and used are of one thing; several measures of one family (kinds of tokens) add up.
+HOURLY = f"""
+CREATE OR REPLACE TEMP TABLE hourly_use AS
+WITH bases AS (
+    SELECT x_ResourceNo, x_WorkloadNo, x_Hour, component,
+           sum(amount) FILTER (WHERE x_Basis = '{Basis.REQUESTED}') AS requested,
+           sum(amount) FILTER (WHERE x_Basis = '{Basis.USED}') AS used,
+           sum(amount) FILTER (WHERE x_Basis = '{Basis.ESTIMATED}') AS estimated
+    FROM weighed
+    WHERE x_WorkloadNo IS NOT NULL
+    GROUP BY ALL
+)
+SELECT x_ResourceNo, x_WorkloadNo, x_Hour, component, {_EFFECTIVE} AS amount FROM bases
+"""
+
+# What a machine has that nobody measured there divides nothing: its weight goes to the components that were measured.
+PRESENT = """
+CREATE OR REPLACE TEMP TABLE present AS
+SELECT DISTINCT x_ResourceNo, component FROM hourly_use WHERE amount > 0
+"""
+
+# Per source and hour, in ten-thousandths: how much of the hour it looked at anything. A source that saw others in an
+# hour and not this resource says that it was not there; a source that saw nothing says nothing.
+WATCHED = """
+CREATE OR REPLACE TEMP TABLE watched AS
+SELECT x_SourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM usage GROUP BY ALL
+"""
+
+LIVES = """
+CREATE OR REPLACE TEMP TABLE lives AS
+WITH sources AS (
+    SELECT w.x_ResourceNo, min(w.family) AS family, arg_min(w.x_SourceNo, m.x_Rank * 1000000 + w.x_SourceNo)
+               FILTER (WHERE w.x_WorkloadNo IS NOT NULL) AS x_SourceNo,
+           min(w.x_Hour) AS first_hour, max(w.x_Hour) AS last_hour
+    FROM weighed AS w
+    JOIN meters AS m ON m.x_SourceNo = w.x_SourceNo
+    GROUP BY w.x_ResourceNo
+),
+spread AS (
+    SELECT x_SourceNo, min(x_Hour) AS first_hour, max(x_Hour) AS last_hour FROM watched GROUP BY x_SourceNo
+)
+SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete,
+       CASE WHEN m.x_Complete THEN w.first_hour ELSE s.first_hour END AS first_hour,
+       CASE WHEN m.x_Complete THEN w.last_hour ELSE s.last_hour END AS last_hour
+FROM sources AS s
+JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
+JOIN spread AS w ON w.x_SourceNo = s.x_SourceNo
+"""
+
+# Microseconds of each span in which the resource was seen, and in which nobody looked.
+TIMES = """
+CREATE OR REPLACE TEMP TABLE span_times AS
+WITH seen AS (
+    SELECT x_ResourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM weighed GROUP BY ALL
+)
+SELECT h.span_no, any_value(l.family) AS family,
+       sum(CASE WHEN x.x_Hour IS NULL AND NOT l.x_Complete THEN 0
+                WHEN l.x_Complete THEN CAST(h.overlap AS HUGEINT)
+                ELSE CAST(h.overlap AS HUGEINT) * x.seen // 10000 END)
+           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS alive,
+       sum(CASE WHEN l.x_Complete THEN 0
+                ELSE CAST(h.overlap AS HUGEINT) * (10000 - coalesce(w.seen, 0)) // 10000 END)
+           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS missing
+FROM span_hours AS h
+JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
+LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Hour
+LEFT JOIN watched AS w ON w.x_SourceNo = l.x_SourceNo AND w.x_Hour = h.x_Hour
+GROUP BY h.span_no
+"""
+
+USES = f"""
+CREATE OR REPLACE TEMP TABLE span_uses AS
+SELECT h.span_no, u.x_WorkloadNo, u.component, sum(u.amount * h.overlap // {_HOUR}) AS amount
+FROM span_hours AS h
+JOIN hourly_use AS u ON u.x_ResourceNo = h.x_ResourceNo AND u.x_Hour = h.x_Hour
+GROUP BY h.span_no, u.x_WorkloadNo, u.component
+HAVING sum(u.amount * h.overlap // {_HOUR}) > 0
+"""
+
+# What the resource had to give in the span: as meters say, else by the size of its machine and the time it was seen.
+CAPACITIES = f"""
+CREATE OR REPLACE TEMP TABLE span_capacities AS
+WITH hourly AS (
+    SELECT x_ResourceNo, x_Hour, component, max(amount) AS amount
+    FROM weighed
+    WHERE x_WorkloadNo IS NULL AND x_Basis = '{Basis.CAPACITY}'
+    GROUP BY ALL
+),
+said AS (
+    SELECT h.span_no, c.component, sum(c.amount * h.overlap // {_HOUR}) AS amount
+    FROM span_hours AS h
+    JOIN hourly AS c ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour
+    GROUP BY h.span_no, c.component
+),
+sized AS (
+    SELECT s.span_no, z.component, z.size * t.alive // z.per AS amount
+    FROM spans AS s
+    JOIN span_times AS t ON t.span_no = s.span_no
+    JOIN sizes AS z ON z.x_ResourceNo = s.x_ResourceNo
+    WHERE t.family = 1
+)
+SELECT span_no, component, coalesce(d.amount, z.amount) AS amount
+FROM said AS d
+FULL JOIN sized AS z USING (span_no, component)
+"""
+
+# The whole of a span: what nobody looked at on top, below it the components one above the other, each as wide as its
+# weight, each divided by use. A component used beyond its capacity is as large as its use.
+PARTS = f"""
+CREATE OR REPLACE TEMP TABLE span_parts AS
+WITH used AS (
+    SELECT span_no, component, sum(amount) AS used FROM span_uses GROUP BY ALL
+),
+there AS (
+    SELECT s.span_no, p.component, coalesce(c.amount, 0) AS capacity, coalesce(u.used, 0) AS used,
+           coalesce(c.amount, u.used, 0) AS size, w.weight, w.per
+    FROM spans AS s
+    JOIN present AS p ON p.x_ResourceNo = s.x_ResourceNo
+    JOIN unit_weights AS w ON w.x_ResourceNo = s.x_ResourceNo AND w.component = p.component
+    LEFT JOIN used AS u ON u.span_no = s.span_no AND u.component = p.component
+    LEFT JOIN span_capacities AS c ON c.span_no = s.span_no AND c.component = p.component
+),
+sized AS (
+    SELECT *, CASE WHEN $idle = 'workloads' AND used > 0 THEN used ELSE greatest(capacity, used) END AS base,
+           weight * greatest(size, used) // per AS worth
+    FROM there
+    WHERE capacity > 0 OR used > 0
+),
+worthy AS (
+    SELECT *, CASE WHEN sum(worth) OVER (PARTITION BY span_no) = 0 THEN 1 ELSE worth END AS counted FROM sized
+),
+measured AS (
+    SELECT w.*, t.alive, t.missing, t.family,
+           CASE WHEN t.family > 2 THEN 0
+                ELSE CAST({WHOLE} AS HUGEINT) * coalesce(t.missing, 0)
+                     // greatest(coalesce(t.alive, 0) + coalesce(t.missing, 0), 1) END AS unseen,
+           sum(counted) OVER (PARTITION BY w.span_no) AS all_counted,
+           sum(counted) OVER (PARTITION BY w.span_no ORDER BY w.component) AS counted_up_to
+    FROM worthy AS w
+    JOIN span_times AS t ON t.span_no = w.span_no
+)
+SELECT span_no, component, base, {WHOLE} - unseen AS seen,
+       ({WHOLE} - unseen) * counted_up_to // all_counted
+           - ({WHOLE} - unseen) * (counted_up_to - counted) // all_counted AS width
+FROM measured
+"""
+
+INTERVALS = """
+CREATE OR REPLACE TEMP TABLE span_intervals AS
+WITH running AS (
+    SELECT u.span_no, u.x_WorkloadNo, p.width, p.base,
+           sum(u.amount) OVER (PARTITION BY u.span_no, u.component ORDER BY u.x_WorkloadNo) AS up_to,
+           u.amount
+    FROM span_uses AS u
+    JOIN span_parts AS p ON p.span_no = u.span_no AND p.component = u.component
+),
+widths AS (
+    SELECT span_no, x_WorkloadNo,
+           sum(width * up_to // base - width * (up_to - amount) // base) AS width
+    FROM running
+    GROUP BY span_no, x_WorkloadNo
+)
+SELECT span_no, x_WorkloadNo,
+       CAST(sum(width) OVER w - width AS BIGINT) AS low, CAST(sum(width) OVER w AS BIGINT) AS high
+FROM widths
+WINDOW w AS (PARTITION BY span_no ORDER BY x_WorkloadNo)
+"""
+
+# Three kinds of holders of a span: each workload, what was idle, and the time nobody looked. A span in which nothing
+# was seen at all belongs to the last.
+HOLDERS = f"""
+CREATE OR REPLACE TEMP TABLE span_holders AS
+WITH bounds AS (
+    SELECT s.span_no, s.x_ResourceNo,
+           coalesce((SELECT max(i.high) FROM span_intervals AS i WHERE i.span_no = s.span_no), 0) AS used,
+           coalesce((SELECT max(p.seen) FROM span_parts AS p WHERE p.span_no = s.span_no), 0) AS seen
+    FROM spans AS s
+)
+SELECT span_no, 'work' AS kind, x_WorkloadNo, low, high FROM span_intervals WHERE high > low
+UNION ALL
+SELECT span_no, 'idle', NULL, used, CAST(seen AS BIGINT) FROM bounds WHERE seen > used
+UNION ALL
+SELECT span_no, 'unmetered', NULL, CAST(seen AS BIGINT), {WHOLE} FROM bounds WHERE seen < {WHOLE}
+"""

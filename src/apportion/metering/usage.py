@@ -1,0 +1,311 @@
+"""Samples become usage: one quantity per workload, resource, measure and UTC hour, from the one meter that counts.
+
+Rules, each with a test:
+
+- Within an hour usage is taken as even. An interval is cut at hours, its quantity divided exactly by time.
+- What two files of one source say of the same thing at the same time counts once, as the later delivered file says.
+- Where several meters measured the same resource in the same hour, the most exact one counts (`core.measures.Rank`)
+  and the others are left out: no GPU-hour is counted twice. Utilisation is kept from every meter.
+- A tracker's run that names the pod, job or endpoint it ran as (its links) *is* that workload: what the tracker knows
+  (experiment, model, user, tags) is added to it and its own quantities are dropped. A run that several workloads claim,
+  or a workload that several runs claim, stays apart and is counted by the meter only.
+- Capacity of a resource in an hour is the most that anybody said: a node that two clusters list is one node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from apportion.core import tables
+from apportion.core.measures import Measure, Rank
+from apportion.engine.portion import portion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from apportion.engine.duck import DuckDb
+
+USAGE_VERSION = "usage-2"
+"""Changes whenever the same samples would give other usage: part of the id of every stored result."""
+
+_KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
+_SEEN = ", ".join(f"'{measure}'" for measure in _KEPT_FROM_ALL)
+
+
+FAMILY = f"""
+CASE WHEN x_Measure IN ('{Measure.GPU_SECONDS}', '{Measure.CPU_CORE_SECONDS}', '{Measure.MEMORY_BYTE_SECONDS}')
+         THEN 1
+     WHEN x_Measure = '{Measure.STORAGE_BYTE_SECONDS}' THEN 2
+     WHEN x_Measure = '{Measure.COMPUTE_SECONDS}' THEN 3
+     WHEN x_Measure IN ('{Measure.TOKENS_INPUT}', '{Measure.TOKENS_CACHED}', '{Measure.TOKENS_CACHE_WRITE}',
+                        '{Measure.TOKENS_OUTPUT}') THEN 4
+     WHEN x_Measure = '{Measure.REQUESTS}' THEN 5
+     WHEN x_Measure = '{Measure.REPORTED_COST}' THEN 6
+     WHEN x_Measure = '{Measure.RUN_SECONDS}' THEN 7
+END
+"""
+"""SQL for the family of a measure that can divide a resource; null for one that cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One delivered file of one meter: its tables, and what kind of meter it is. Later ones in a list win."""
+
+    source_id: str
+    rank: Rank
+    complete: bool
+    samples: Path
+    subjects: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tables `usage`, `workloads`, `resources` and `meters` of a month as Parquet files."""
+
+    usage: Path
+    workloads: Path
+    resources: Path
+    meters: Path
+
+
+METERS = {"x_SourceNo": "INTEGER", "x_SourceId": "VARCHAR", "x_Rank": "INTEGER", "x_Complete": "BOOLEAN"}
+
+# What belongs to one resource: the id the bill may know, else the cluster's name for it.
+RESOURCE_KEY = """coalesce(lower(x_MeteredId), 'node:' || coalesce(x_Cluster, '') || '/' || x_Node,
+    'account:' || coalesce(lower(x_Provider), '') || '/' || lower(x_Account))"""
+
+_WORKLOAD = ", ".join(tables.quoted(name) for name in tables.WORKLOAD)
+_RESOURCE = ", ".join(tables.quoted(name) for name in tables.RESOURCE)
+
+READ = f"""
+CREATE OR REPLACE TEMP TABLE all_subjects AS
+SELECT x_FileNo, x_SourceNo, x_SubjectNo, {_WORKLOAD}, {_RESOURCE}, {RESOURCE_KEY} AS resource_key
+FROM read_subjects
+"""
+
+_LATER = "x_FileNo * CAST(1000000000 AS BIGINT) + x_SubjectNo"
+
+RESOURCES = f"""
+CREATE OR REPLACE TEMP TABLE resources AS
+WITH said AS (
+    SELECT resource_key, {", ".join(f"arg_max({name}, {_LATER}) AS {name}" for name in tables.RESOURCE)}
+    FROM all_subjects
+    WHERE resource_key IS NOT NULL
+    GROUP BY resource_key
+)
+SELECT CAST(row_number() OVER (ORDER BY resource_key) AS INTEGER) AS x_ResourceNo, *
+FROM said
+"""
+
+_OWN = frozenset({"x_WorkloadId", "x_Links"})
+
+
+def _latest(name: str) -> str:
+    """`arg_max` leaves nulls out, and an empty map says as little: what one file does not say stays as another does."""
+    said = " FILTER (WHERE cardinality(s.x_Labels) > 0)" if name == "x_Labels" else ""
+    return f"arg_max(s.{name}, {_LATER}){said} AS {name}"
+
+
+IDENTITIES = f"""
+CREATE OR REPLACE TEMP TABLE identities AS
+WITH lives AS (
+    SELECT x_FileNo AS file_no, x_SubjectNo AS subject_no, min(x_Start) AS began, max(x_End) AS ended
+    FROM read_samples
+    GROUP BY ALL
+)
+SELECT x_WorkloadId, min(m.x_Rank) AS x_Rank, max(s.x_SourceNo) AS x_SourceNo,
+       {", ".join(_latest(name) for name in tables.WORKLOAD if name not in _OWN)},
+       list_sort(list_distinct(flatten(list(coalesce(s.x_Links, []))))) AS x_Links,
+       min(l.began) AS began, max(l.ended) AS ended
+FROM all_subjects AS s
+JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
+JOIN lives AS l ON l.file_no = s.x_FileNo AND l.subject_no = s.x_SubjectNo
+WHERE s.x_WorkloadId IS NOT NULL
+GROUP BY s.x_WorkloadId
+"""
+
+# A link is an edge between a run and the work that carries the same link or is named by it. A card is used by turns, so
+# that of a card holds only for work of the same time; a host is shared, and its link for none.
+SAME = f"""
+CREATE OR REPLACE TEMP TABLE same_work AS
+WITH keys AS (
+    SELECT x_WorkloadId, x_Rank, began, ended, unnest(list_append(x_Links, x_WorkloadId)) AS key FROM identities
+),
+edges AS (
+    SELECT DISTINCT run.x_WorkloadId AS run, work.x_WorkloadId AS work
+    FROM keys AS run
+    JOIN keys AS work ON work.key = run.key AND work.x_WorkloadId <> run.x_WorkloadId
+    WHERE run.x_Rank = {int(Rank.TRACKER)} AND work.x_Rank < {int(Rank.TRACKER)}
+      AND run.key NOT LIKE 'host:%'
+      AND (run.key NOT LIKE 'gpu:%' OR (run.began < work.ended AND work.began < run.ended))
+)
+SELECT run, work FROM edges
+QUALIFY count(*) OVER (PARTITION BY run) = 1 AND count(*) OVER (PARTITION BY work) = 1
+"""
+
+_TOLD_BY_RUN = ("x_ParentId", "x_Experiment", "x_ReportedModel", "x_ModelVersion", "x_User", "x_Status")
+_TOLD_TOO = ("x_ReportedTeam", "x_ReportedProject", "x_ReportedEnvironment")
+
+
+def _merged(name: str) -> str:
+    if name in _TOLD_BY_RUN:
+        return f"coalesce(r.{name}, w.{name}) AS {name}"
+    if name in _TOLD_TOO:
+        return f"coalesce(w.{name}, r.{name}) AS {name}"
+    if name == "x_Labels":
+        return "CASE WHEN r.x_Labels IS NULL THEN w.x_Labels ELSE map_concat(r.x_Labels, w.x_Labels) END AS x_Labels"
+    return f"w.{name}"
+
+
+WORKLOADS = f"""
+CREATE OR REPLACE TEMP TABLE workloads AS
+WITH apart AS (SELECT * FROM identities WHERE x_WorkloadId NOT IN (SELECT run FROM same_work))
+SELECT CAST(row_number() OVER (ORDER BY w.x_WorkloadId) AS INTEGER) AS x_WorkloadNo,
+       {", ".join(_merged(name) for name in tables.WORKLOAD)},
+       CASE WHEN r.x_WorkloadId IS NULL THEN [] ELSE [r.x_WorkloadId] END AS x_RunIds, w.x_SourceNo
+FROM apart AS w
+LEFT JOIN same_work AS s ON s.work = w.x_WorkloadId
+LEFT JOIN identities AS r ON r.x_WorkloadId = s.run
+"""
+
+_OF_RUNS = (Measure.GPU_SECONDS, Measure.CPU_CORE_SECONDS, Measure.MEMORY_BYTE_SECONDS, Measure.RUN_SECONDS)
+_MACHINE = ", ".join(f"'{measure}'" for measure in _OF_RUNS)
+_DROPPED = ", ".join(f"'{measure}'" for measure in (*_OF_RUNS, *_KEPT_FROM_ALL))
+_IN_HOUR = "epoch_us({end}) - epoch_us(x_Start)"
+
+# Where two files of one source tell of the same thing at the same time, the later delivered one counts, from its first
+# to its last moment in the hour. What is stored
+# or served for a run is the work's, what the run itself was seen to compute on is the meter's to say.
+HOURS = f"""
+CREATE OR REPLACE TEMP TABLE sample_hours AS
+WITH numbered AS (
+    SELECT w.x_WorkloadNo, r.x_ResourceNo, j.x_Cluster, s.x_SourceNo, s.x_FileNo, m.x_Rank,
+           s.x_Start, s.x_End, s.x_Measure, s.x_Basis, s.x_Key, s.x_Quantity, s.x_Coverage
+    FROM read_samples AS s
+    JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
+    JOIN all_subjects AS j ON j.x_FileNo = s.x_FileNo AND j.x_SubjectNo = s.x_SubjectNo
+    LEFT JOIN resources AS r ON r.resource_key = j.resource_key
+    LEFT JOIN same_work AS run ON run.run = j.x_WorkloadId
+    LEFT JOIN workloads AS w ON w.x_WorkloadId = coalesce(run.work, j.x_WorkloadId)
+    WHERE run.run IS NULL OR s.x_Measure NOT IN ({_DROPPED})
+),
+hourly AS (
+    SELECT *, unnest(generate_series(date_trunc('hour', x_Start),
+                                     date_trunc('hour', x_End - INTERVAL 1 MICROSECOND), INTERVAL 1 HOUR)) AS x_Hour
+    FROM numbered
+),
+cut AS (
+    SELECT *, greatest(x_Start, x_Hour) AS low, least(x_End, x_Hour + INTERVAL 1 HOUR) AS high FROM hourly
+),
+told_later AS (
+    SELECT *, min(low) OVER later AS retold_from, max(high) OVER later AS retold_until FROM cut
+    WINDOW later AS (
+        PARTITION BY x_SourceNo, x_WorkloadNo, x_ResourceNo, x_Cluster, x_Measure, x_Basis, x_Key, x_Hour
+        ORDER BY x_FileNo RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+    )
+),
+single AS (
+    SELECT * REPLACE (least(high, coalesce(retold_from, high)) AS high) FROM told_later
+    WHERE retold_from IS NULL OR low < retold_from
+    UNION ALL
+    SELECT * REPLACE (greatest(low, retold_until) AS low) FROM told_later WHERE high > retold_until
+)
+SELECT x_WorkloadNo, x_ResourceNo, x_Cluster, x_SourceNo, x_Rank, x_Hour, x_Measure, x_Basis, x_Key,
+       x_Measure IN ({_MACHINE}) AS of_machine,
+       sum({portion("x_Quantity", _IN_HOUR.format(end="low"), _IN_HOUR.format(end="high"), _IN_HOUR.format(end="x_End"))})
+           AS x_Quantity,
+       sum(CAST(x_Coverage * 10000 AS BIGINT) * (epoch_us(high) - epoch_us(low)) // 3600000000) AS observed
+FROM single
+GROUP BY ALL
+"""
+
+# Per resource and hour one meter counts the work: the most exact, then the one whose source comes first by name. What
+# was held of a machine and what was served or stored there are two things, each with its own meter.
+COUNTING = f"""
+CREATE OR REPLACE TEMP TABLE counting AS
+SELECT x_ResourceNo, x_Hour, of_machine, arg_min(x_SourceNo, x_Rank * 1000000 + x_SourceNo) AS x_SourceNo
+FROM sample_hours
+WHERE x_ResourceNo IS NOT NULL AND x_WorkloadNo IS NOT NULL
+  AND x_Measure NOT IN ({_SEEN}, '{Measure.RUN_SECONDS}', '{Measure.REPORTED_COST}')
+GROUP BY x_ResourceNo, x_Hour, of_machine
+"""
+
+USAGE = f"""
+WITH said AS (
+    SELECT h.x_WorkloadNo, h.x_ResourceNo, h.x_Hour, h.x_Measure, h.x_Basis, h.x_SourceNo,
+           sum(h.x_Quantity) AS quantity, max(h.observed) AS observed
+    FROM sample_hours AS h
+    LEFT JOIN counting AS c
+      ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour AND c.of_machine = h.of_machine
+    WHERE c.x_SourceNo IS NULL OR c.x_SourceNo = h.x_SourceNo OR h.x_Measure IN ({_SEEN}) OR h.x_WorkloadNo IS NULL
+    GROUP BY h.x_WorkloadNo, h.x_ResourceNo, h.x_Hour, h.x_Measure, h.x_Basis, h.x_SourceNo,
+             CASE WHEN h.x_WorkloadNo IS NULL THEN h.x_Cluster END
+)
+SELECT x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis,
+       CAST(CASE WHEN x_WorkloadNo IS NULL THEN max(quantity) ELSE sum(quantity) END AS {tables.QUANTITY})
+           AS x_Quantity,
+       CAST(CAST(least(max(observed), 10000) AS DECIMAL(9,0)) * CAST('0.0001' AS DECIMAL(4,4)) AS DECIMAL(5,4))
+           AS x_Coverage,
+       x_SourceNo
+FROM said
+GROUP BY x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis, x_SourceNo
+ORDER BY x_ResourceNo NULLS FIRST, x_Hour, x_WorkloadNo NULLS FIRST, x_Measure, x_Basis, x_SourceNo
+"""
+
+
+# One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing.
+FAMILIES = f"""
+CREATE OR REPLACE TEMP VIEW family_resources AS
+WITH chosen AS (
+    SELECT x_ResourceNo, min({FAMILY}) AS x_Family FROM sample_hours WHERE x_WorkloadNo IS NOT NULL GROUP BY ALL
+)
+SELECT r.*, c.x_Family FROM resources AS r LEFT JOIN chosen AS c ON c.x_ResourceNo = r.x_ResourceNo
+"""
+
+
+def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path) -> Usage:
+    """The usage of one month from all readings of it, written as Parquet into the folder.
+
+    `readings` come in the order in which they were delivered. The files depend on their content, not on threads.
+    """
+    _read(db, readings)
+    for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, HOURS, COUNTING):
+        db.run(statement)
+    made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "workloads", "resources", "meters")))
+    db.copy(USAGE, made.usage)
+    db.run(FAMILIES)
+    db.copy(_listed("workloads", tables.WORKLOADS, "x_WorkloadNo"), made.workloads)
+    db.copy(_listed("family_resources", tables.RESOURCES, "x_ResourceNo"), made.resources)
+    db.copy(_listed("meters", METERS, "x_SourceNo"), made.meters)
+    for table in ("sample_hours", "counting", "all_subjects", "identities", "same_work", "resources", "workloads"):
+        db.run(f"DROP TABLE {table}")
+    return made
+
+
+def _listed(table: str, columns: dict[str, str], key: str) -> str:
+    typed = ", ".join(
+        f"CAST({tables.quoted(name)} AS {kind}) AS {tables.quoted(name)}" for name, kind in columns.items()
+    )
+    return f"SELECT {typed} FROM {table} ORDER BY {key}"
+
+
+def _read(db: DuckDb, readings: Sequence[Readings]) -> None:
+    sources = sorted({(each.source_id, each.rank, each.complete) for each in readings})
+    numbers = {source_id: no for no, (source_id, _, _) in enumerate(sources, 1)}
+    rows = [(no, source_id, int(rank), complete) for no, (source_id, rank, complete) in enumerate(sources, 1)]
+    kinds = (pa.int32(), pa.string(), pa.int32(), pa.bool_())
+    columns = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds)]
+    db.register("meters", pa.Table.from_arrays(columns, names=list(METERS)))
+    for name in ("samples", "subjects"):
+        selects = []
+        for no, each in enumerate(readings, 1):
+            path = each.samples if name == "samples" else each.subjects
+            db.read_parquet(f"{name}_{no}", [path])
+            source_no = numbers[each.source_id]
+            taken = "* EXCLUDE (x_FileNo)" if name == "samples" else "*"
+            selects.append(f"SELECT {no} AS x_FileNo, {source_no} AS x_SourceNo, {taken} FROM {name}_{no}")
+        db.run(f"CREATE OR REPLACE TEMP VIEW read_{name} AS {' UNION ALL '.join(selects)}")
