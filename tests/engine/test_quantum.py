@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from pyspark.errors import SparkRuntimeException
 
-from apportion.core.money import LIMIT, MAX_WHOLE, QUANTUM, SCALE, from_quanta, piece
+from apportion.core.money import BINARY_WHOLE, LIMIT, MAX_WHOLE, QUANTUM, SCALE, from_quanta, piece
 from apportion.engine import duck, spark
 from apportion.errors import EngineFailed
 
@@ -21,6 +21,9 @@ SHARES = [
     (0, 1, MAX_WHOLE),
     (0, MAX_WHOLE, MAX_WHOLE),
     (MAX_WHOLE - 1, MAX_WHOLE, MAX_WHOLE),
+    (0, BINARY_WHOLE, BINARY_WHOLE),
+    (BINARY_WHOLE // 3, BINARY_WHOLE // 3 * 2 + 1, BINARY_WHOLE),
+    (BINARY_WHOLE - 1, BINARY_WHOLE, BINARY_WHOLE),
     (333_333_333_333_333, 777_777_777_777_776, MAX_WHOLE - 1),
 ]
 CASES = [(amount, *share) for amount, share in product([*AMOUNTS, *map(Decimal.copy_negate, AMOUNTS)], SHARES)]

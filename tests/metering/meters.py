@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -235,6 +235,15 @@ def only_parts(folder, meters, charges, **given):
     """Holder -> part of the one charge, as rounded decimals that a person can read."""
     (shares,) = divided(folder, meters, charges, **given).values()
     return rounded(parts_of(shares))
+
+
+def side_by_side(folder, cases, **given):
+    """Name of a case -> holder -> part of one hour's charge, for samples that each case makes for a node of its own."""
+    nodes = {name: Resource(id=f"i-{no}", node=f"n-{no}", cluster="east") for no, name in enumerate(cases)}
+    samples = [replace(one, resource=nodes[name]) for name, several in cases.items() for one in several]
+    bills = [whole(at(0), at(1), resource=node.id) for node in nodes.values()]
+    found = divided(folder, Meter(samples), bills, **given).values()
+    return {name: rounded(parts_of(shares)) for name, shares in zip(cases, found, strict=True)}
 
 
 def rounded(parts):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from apportion.engine.select import Engine
 
-METHOD_VERSION = "direct-2"
+METHOD_VERSION = "direct-4"
 """Changes whenever the same inputs would give other bytes: part of the id of every stored result."""
 
 Totals = Mapping[str, Mapping[str, Decimal]]

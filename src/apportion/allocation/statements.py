@@ -21,10 +21,47 @@ def _listed(names: tuple[str, ...], form: str) -> str:
     return ", ".join(form.format(name=tables.quoted(name)) for name in names)
 
 
-_HOLDS = """c.x_AttributeNo = s.x_AttributeNo
-        AND c.ChargePeriodStart >= s.x_ValidFrom AND c.ChargePeriodStart < s.x_ValidUntil"""
-_PIECE = """CASE WHEN s.x_ShareWhole = 1 THEN c.{name}
-            ELSE ALLOC(c.{name}, s.x_ShareLow, s.x_ShareHigh, s.x_ShareWhole) END"""
+# The share that holds for a charge is the last that begins no later. Each moment at which charges of an attribute row
+# start finds its shares once, by sorting: joined by comparing times, a machine that is metered by the hour would meet
+# every hour's shares with every hour's charges. No engine's own ASOF join is needed.
+_MOMENTS = """
+marks AS (
+    SELECT x_AttributeNo, x_ValidFrom AS moment, x_ValidFrom, 0 AS place
+    FROM (SELECT DISTINCT x_AttributeNo, x_ValidFrom FROM {shares})
+    UNION ALL
+    SELECT x_AttributeNo, ChargePeriodStart, CAST(NULL AS TIMESTAMP), 1
+    FROM (
+        SELECT DISTINCT c.x_AttributeNo, c.ChargePeriodStart
+        FROM charges AS c
+        JOIN (SELECT DISTINCT x_AttributeNo FROM {shares}) AS s ON s.x_AttributeNo = c.x_AttributeNo
+    )
+),
+placed AS (
+    SELECT x_AttributeNo, moment, place,
+           MAX(x_ValidFrom) OVER (
+               PARTITION BY x_AttributeNo ORDER BY moment, place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+           ) AS x_ValidFrom
+    FROM marks
+),
+moments AS (
+    SELECT x_AttributeNo, moment, x_ValidFrom FROM placed WHERE place = 1
+)"""
+_BOUNDS = "s.x_ShareLow, s.x_ShareHigh, s.x_ShareWhole"
+_PIECE = f"CASE WHEN s.x_ShareWhole = 1 THEN c.{{name}} ELSE ALLOC(c.{{name}}, {_BOUNDS}) END"
+
+# Turning an amount into quanta is dear, and most amounts of a charge are equal: its costs, its quantities.
+_FIRST = {
+    **dict.fromkeys(focus.COSTS, "BilledCost"),
+    **{name: "ConsumedQuantity" for name in focus.METRICS if name not in focus.COSTS},
+}
+
+
+def _quanta(name: str) -> str:
+    first = _FIRST[name]
+    if name == first:
+        return f"{name}_quanta AS {name}"
+    return f"CASE WHEN {name} = {first} THEN {first}_quanta ELSE QUANTA({name}) END AS {name}"
+
 
 # Most attributes have one share, the whole for all time: their charges are summed before they meet it. Only where
 # shares divide a charge, or hold for a time, does each charge meet each of its shares.
@@ -48,12 +85,24 @@ divided AS (
     SELECT s.* FROM shares AS s LEFT JOIN undivided AS u ON u.x_AttributeNo = s.x_AttributeNo
     WHERE u.x_AttributeNo IS NULL
 ),
+{_MOMENTS.format(shares="divided")},
+divided_charges AS (
+    SELECT c.x_AttributeNo, m.x_ValidFrom, {_listed(focus.METRICS, "c.{name}")},
+           {", ".join(f"QUANTA(c.{name}) AS {name}_quanta" for name in dict.fromkeys(_FIRST.values()))}
+    FROM charges AS c
+    JOIN moments AS m ON m.x_AttributeNo = c.x_AttributeNo AND m.moment = c.ChargePeriodStart
+),
+divided_quanta AS (
+    SELECT x_AttributeNo, x_ValidFrom, {", ".join(_quanta(name) for name in focus.METRICS)}
+    FROM divided_charges
+),
 divided_pieces AS (
     SELECT s.x_AttributeNo, s.x_OwnerNo,
            CAST(SUM(CASE WHEN s.x_ShareLow = 0 THEN 1 ELSE 0 END) AS BIGINT) AS x_ChargeCount,
-           COUNT(*) AS x_PieceCount, {_listed(focus.METRICS, f"SUM({_PIECE}) AS {{name}}")}
-    FROM charges AS c
-    JOIN divided AS s ON {_HOLDS}
+           COUNT(*) AS x_PieceCount,
+           {_listed(focus.METRICS, f"AMOUNT(SUM(PART(c.{{name}}, {_BOUNDS}))) AS {{name}}")}
+    FROM divided_quanta AS c
+    JOIN divided AS s ON s.x_AttributeNo = c.x_AttributeNo AND s.x_ValidFrom = c.x_ValidFrom
     GROUP BY s.x_AttributeNo, s.x_OwnerNo
 ),
 pieces AS (
@@ -74,13 +123,15 @@ JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
 _SHARE = tuple(name for name in tables.SHARES if name != "x_ValidUntil")
 
 PIECES = f"""
+WITH {_MOMENTS.format(shares="shares")}
 SELECT c.x_ChargeNo, c.x_FileNo, c.x_RowNo, c.x_Repairs, c.ChargePeriodStart, c.ChargePeriodEnd,
        {_listed(_SHARE, "s.{name}")},
        {_listed(tuple(tables.OWNER), "o.{name}")},
        {_listed(focus.METRICS, f"{_PIECE} AS {{name}}")},
        {", ".join(f"c.{tables.quoted(m)} AS {tables.quoted(m + '_whole')}" for m in focus.METRICS)}
 FROM charges AS c
-JOIN shares AS s ON {_HOLDS}
+JOIN moments AS m ON m.x_AttributeNo = c.x_AttributeNo AND m.moment = c.ChargePeriodStart
+JOIN shares AS s ON s.x_AttributeNo = m.x_AttributeNo AND s.x_ValidFrom = m.x_ValidFrom
 JOIN owners AS o ON o.x_OwnerNo = s.x_OwnerNo
 """
 """Every piece of every charge, one row each, beside the charge's own amounts (`<metric>_whole`)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from apportion.core.config import ASKED
 from apportion.core.progress import Progress, silent
 from apportion.errors import NoData, UnknownName
 from apportion.sources import SOCKET
@@ -40,7 +41,7 @@ def _bring_in(project: Project, config: SourceConfig, paths: tuple[str, ...], pr
     from apportion.sources.readings.pulling import pull
 
     wanted = list(paths or config.paths)
-    if not paths and "url" in config.options:
+    if not paths and ASKED & config.options.keys():
         folder = project.store.state / "pulled" / config.id
         now = datetime.now(UTC).replace(tzinfo=None)
         wanted += [str(path) for path in pull(source, config, folder=folder, now=now, progress=progress)]

@@ -70,14 +70,9 @@ def read_config(folder: Path) -> tuple[Config, str]:
 def _refuse_unknown(config: Config, text: str, file: str) -> None:
     """Raise `ConfigError` for a kind of source, an option or a method that no plug-in has: those `core` cannot know."""
     from apportion.allocation.methods import SOCKET as METHODS
-    from apportion.core.toml_lines import line_of
     from apportion.sources import SOCKET as SOURCES
 
     for place, source in enumerate(config.sources):
-        if not source.paths and "url" not in source.options:
-            line = line_of(text, ("sources", place))
-            fix = "Add paths = [...], or for a meter with an API options.url."
-            raise ConfigError(file=file, line=line, key=f"sources.{source.id}", what="has nothing to read.", fix=fix)
         _require(source.kind, SOURCES.names(), text=text, file=file, path=("sources", place, "kind"))
         if source.options:
             from apportion.sources import common_options

@@ -28,6 +28,10 @@ def version_of(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+ASKED = frozenset({"url", "context"})
+"""Options of a source that name an API to ask: with one of them it needs no paths."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
     """One `[[sources]]` entry. `delivery`: `overwrite` (a new delivery of a month replaces it) or `append`."""

@@ -14,6 +14,7 @@ import re2
 from pydantic import BaseModel, ValidationError
 
 from apportion.core.config import (
+    ASKED,
     Condition,
     Config,
     Hierarchy,
@@ -73,6 +74,9 @@ def parse_config(text: str, *, file: str = "apportion.toml") -> Config:
     _refuse_repeated(source, "sources", [entry.id for entry in form.sources])
     _refuse_repeated(source, "rules", [entry.id for entry in form.rules])
     _refuse_reserved(source, form)
+    for place, entry in enumerate(form.sources):
+        if not entry.paths and not ASKED & entry.options.keys():
+            raise source.fault(("sources", place, "paths"), "is missing.", "Add paths = … there.")
     return Config(
         name=form.project.name,
         currency=form.project.currency,

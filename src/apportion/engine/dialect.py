@@ -2,9 +2,15 @@
 
 A macro hides what the engines do differently; each difference was measured and has a test:
 
-- `ALLOC(amount, low, high, whole)`: the piece of a DECIMAL(38,18) amount (`core.money.piece`), exact. In DuckDB a
-  decimal divided is DOUBLE, so HUGEINT quanta are divided. Spark's `div` gives BIGINT, and Sail's scales by 10^4
-  inside, so there the amount is divided as two limbs of 18 digits and no step leaves 34 digits.
+- `QUANTA(amount)`: the quanta of a DECIMAL(38,18) amount, signed, as the engine divides them.
+- `PART(quanta, low, high, whole)`: those quanta's piece (`core.money.piece`), in the same form, so that it can be summed.
+- `AMOUNT(quanta)`: the DECIMAL(38,18) amount of (a sum of) quanta.
+- `ALLOC(amount, low, high, whole)`: the three in one, the piece of an amount.
+
+In DuckDB a decimal divided is DOUBLE, so HUGEINT quanta are divided; turning an amount into quanta costs as much as three
+divisions, so it is done once per charge and not once per piece, and a whole of 2^49 is divided by shifting. Spark's `div`
+gives BIGINT, and Sail's scales by 10^4 inside, so there the amount itself is divided as two limbs of 18 digits and no step
+leaves 34 digits.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from functools import cache
 import sqlglot
 from sqlglot import exp
 
+from apportion.core.money import BINARY_WHOLE
 from apportion.core.tables import AMOUNT
 from apportion.errors import EngineFailed
 
@@ -25,11 +32,17 @@ _SIGN = "(CASE WHEN {amount} < 0 THEN CAST(-1 AS DECIMAL(2,0)) ELSE CAST(1 AS DE
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one engine writes `ALLOC`: whole numbers of up to 38 digits are `wide`; each step names the ones before."""
+    """How one engine writes the macros.
+
+    `quanta`, `part` and `amount` are steps: each names the ones before by their names, the last is the result. Whole
+    numbers of up to 38 digits are `wide`.
+    """
 
     name: str
     wide: str
-    steps: tuple[tuple[str, str], ...]
+    quanta: tuple[tuple[str, str], ...]
+    part: tuple[tuple[str, str], ...]
+    amount: tuple[tuple[str, str], ...]
 
 
 _FRACTION = (
@@ -41,35 +54,52 @@ _SPARK_PIECE = (
     f" + {{small}} // CAST({_LIMB} AS {{wide}}) AS {AMOUNT})"
     f" + CAST({{small}} % CAST({_LIMB} AS {{wide}}) AS DECIMAL(18,0)) * {_QUANTUM} AS DECIMAL(36,18))"
 )
-_LIMBS = (
-    ("units", "CAST(FLOOR(ABS({amount})) AS {wide})"),
-    ("fraction", _FRACTION),
+_UNITS = ("units", "CAST(FLOOR(ABS({amount})) AS {wide})")
+_BITS = BINARY_WHOLE.bit_length() - 1
+_MASK = f"CAST({BINARY_WHOLE - 1} AS HUGEINT)"
+_SHIFTED = (
+    f"(({{size}} >> {_BITS}) * ({{high}} - {{low}})"
+    f" + ((({{size}} & {_MASK}) * {{high}}) >> {_BITS}) - ((({{size}} & {_MASK}) * {{low}}) >> {_BITS}))"
+)
+_DIVIDED = (
+    "(({size} // {whole}) * ({high} - {low})"
+    " + (({size} % {whole}) * {high}) // {whole} - (({size} % {whole}) * {low}) // {whole})"
 )
 
 DUCKDB = Dialect(
     "duckdb",
     "HUGEINT",
-    (
-        *_LIMBS,
-        ("quanta", f"({{units}} * CAST({_LIMB} AS HUGEINT) + {{fraction}})"),
-        ("floors", "({quanta} // {whole}) * ({high} - {low})"),
-        ("rests", "(({quanta} % {whole}) * {high}) // {whole} - (({quanta} % {whole}) * {low}) // {whole}"),
-        # DECIMAL(38,0) * DECIMAL(18,18) multiplies the stored whole numbers: the quanta themselves, at scale 18.
-        ("piece", f"{_SIGN} * (CAST({{floors}} + {{rests}} AS DECIMAL(38,0)) * {_QUANTUM})"),
+    quanta=(
+        _UNITS,
+        ("fraction", _FRACTION),
+        ("size", f"({{units}} * CAST({_LIMB} AS HUGEINT) + {{fraction}})"),
+        ("result", "CASE WHEN {amount} < 0 THEN -{size} ELSE {size} END"),
     ),
+    part=(
+        ("size", "ABS({amount})"),
+        ("shifted", _SHIFTED),
+        ("divided", _DIVIDED),
+        ("piece", f"(CASE WHEN {{whole}} = {BINARY_WHOLE} THEN {{shifted}} ELSE {{divided}} END)"),
+        ("result", "CASE WHEN {amount} < 0 THEN -{piece} ELSE {piece} END"),
+    ),
+    # DECIMAL(38,0) * DECIMAL(18,18) multiplies the stored whole numbers: the quanta themselves, at scale 18.
+    amount=(("result", f"CAST({{amount}} AS DECIMAL(38,0)) * {_QUANTUM}"),),
 )
 
 SPARK = Dialect(
     "spark",
     "DECIMAL(38, 0)",
-    (
-        *_LIMBS,
+    quanta=(("result", "{amount}"),),
+    part=(
+        _UNITS,
+        ("fraction", _FRACTION),
         ("rest", f"(({{units}} % {{whole}}) * CAST({_LIMB} AS {{wide}}) + {{fraction}})"),
         ("floors", "({rest} // {whole}) * ({high} - {low})"),
         ("rests", "(({rest} % {whole}) * {high}) // {whole} - (({rest} % {whole}) * {low}) // {whole}"),
         ("small", "({floors} + {rests})"),
-        ("piece", _SPARK_PIECE),
+        ("result", _SPARK_PIECE),
     ),
+    amount=(("result", f"CAST({{amount}} AS {AMOUNT})"),),
 )
 
 
@@ -85,14 +115,33 @@ def compile_sql(sql: str, dialect: Dialect) -> str:
 
 
 def _expand(node: exp.Expr, dialect: Dialect) -> exp.Expr:
-    if isinstance(node, exp.Anonymous) and node.name.upper() == "ALLOC":
-        return sqlglot.parse_one(_alloc(*node.expressions, dialect=dialect), read="duckdb")
-    return node
+    if not isinstance(node, exp.Anonymous) or node.name.upper() not in _MACROS:
+        return node
+    given = [part.transform(lambda inner: _expand(inner, dialect)).sql("duckdb") for part in node.expressions]
+    return sqlglot.parse_one(_MACROS[node.name.upper()](dialect, *given), read="duckdb")
 
 
-def _alloc(amount: exp.Expr, *bounds: exp.Expr, dialect: Dialect) -> str:
-    low, high, whole = (f"CAST({bound.sql('duckdb')} AS {dialect.wide})" for bound in bounds)
-    known = {"amount": amount.sql("duckdb"), "low": low, "high": high, "whole": whole, "wide": dialect.wide}
-    for name, form in dialect.steps:
+def _quanta(dialect: Dialect, amount: str) -> str:
+    return _stepped(dialect.quanta, amount=amount, wide=dialect.wide)
+
+
+def _part(dialect: Dialect, quanta: str, *bounds: str) -> str:
+    low, high, whole = (f"CAST({bound} AS {dialect.wide})" for bound in bounds)
+    return _stepped(dialect.part, amount=quanta, low=low, high=high, whole=whole, wide=dialect.wide)
+
+
+def _amount(dialect: Dialect, quanta: str) -> str:
+    return _stepped(dialect.amount, amount=quanta, wide=dialect.wide)
+
+
+def _alloc(dialect: Dialect, amount: str, *bounds: str) -> str:
+    return _amount(dialect, _part(dialect, _quanta(dialect, amount), *bounds))
+
+
+_MACROS = {"QUANTA": _quanta, "PART": _part, "AMOUNT": _amount, "ALLOC": _alloc}
+
+
+def _stepped(steps: tuple[tuple[str, str], ...], **known: str) -> str:
+    for name, form in steps:
         known[name] = form.format(**known)
-    return f"({known['piece']})"
+    return f"({known['result']})"

@@ -15,7 +15,7 @@ from apportion.engine import duck
 from apportion.metering import shares as metered_shares
 from apportion.metering.billed_rows import BILLED_VERSION, NAMED, billed
 from apportion.metering.usage import RESOURCE_KEY, USAGE_VERSION, Readings, usage_of
-from apportion.metering.workload_rows import write_rows
+from apportion.metering.workload_rows import ROWS_VERSION, write_rows
 from apportion.sources import SOCKET
 from apportion.store.records import Part
 from apportion.tagging.resolve import RESOLVE_VERSION, resolve
@@ -78,7 +78,7 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
 
 def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:
     ids = [reading.id for reading in readings]
-    words = (str(month), *ids, USAGE_VERSION, RESOLVE_VERSION, config.ownership_version)
+    words = (str(month), *ids, USAGE_VERSION, ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
@@ -160,7 +160,7 @@ _MOVED = {
     "workloads": "* REPLACE (x_WorkloadNo + {moved} AS x_WorkloadNo, x_SourceNo + {moved} AS x_SourceNo)",
     "resources": "* REPLACE (x_ResourceNo + {moved} AS x_ResourceNo)",
     "meters": "* REPLACE (x_SourceNo + {moved} AS x_SourceNo)",
-    "held": "* REPLACE (CAST(x_AttributeNo + {moved} AS INTEGER) AS x_AttributeNo)",
+    "held": "* REPLACE (CAST(x_AttributeNo AS BIGINT) + {moved} AS x_AttributeNo)",
 }
 
 # A resource and a meter are the same in every month; a workload is told anew by each.

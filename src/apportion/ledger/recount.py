@@ -5,6 +5,7 @@ Nothing here is shared with `allocation` or `engine`: no SQL, no macro, not even
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -158,15 +159,21 @@ def _summed(table: pa.Table) -> Iterator[tuple[int, Sums]]:
 
 
 def _divide(table: pa.Table, shares: dict[int, list[ShareOf]], pieces: dict[Key, Sums]) -> None:
+    begun: dict[int, list[datetime]] = {}
     for number, start, *amounts in _rows(table, ["x_AttributeNo", "ChargePeriodStart", *focus.METRICS]):
         quanta = [as_quanta(amount) for amount in amounts]
-        for share in shares[number]:
-            if share.valid_from <= start < share.valid_until:
-                sums = pieces.setdefault((number, share.owner), Sums())
-                sums.charges += share.low == 0
-                sums.pieces += 1
-                for place, amount in enumerate(quanta):
-                    sums.add(place, _part(amount, share))
+        mine = shares[number]
+        # sorted by time: those that hold stand just before the first that begins later
+        times = begun.setdefault(number, [share.valid_from for share in mine])
+        for at in range(bisect_right(times, start) - 1, -1, -1):
+            share = mine[at]
+            if share.valid_until <= start:
+                break
+            sums = pieces.setdefault((number, share.owner), Sums())
+            sums.charges += share.low == 0
+            sums.pieces += 1
+            for place, amount in enumerate(quanta):
+                sums.add(place, _part(amount, share))
 
 
 def _part(amount: int | None, share: ShareOf) -> int | None:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from apportion.core.config import ComponentWeights, MeteringConfig
     from apportion.engine.duck import DuckDb
 
-SHARES_VERSION = "metered-1"
+SHARES_VERSION = "metered-2"
 """Changes whenever the same usage and charges would give other shares: part of the id of every stored result."""
 
 IDLE_RULE = "metering:idle"
 
 _BEGINNING, _END = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
+_NANOS = 1_000_000_000
 _MICROS = 1_000_000
 _GIB = 2**30
 _TARGETS = tuple(COLUMNS.values())
@@ -193,19 +194,25 @@ def _register_settings(db: DuckDb, config: MeteringConfig) -> None:
 
 def _unit_weights(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
     chosen: ComponentWeights = config.machine_weights.get(instance_type or "") or weights_named(config.weights, config)
-    # per GPU- and core-microsecond, and per byte-second: a GiB-hour is 2^30 bytes for as long as a million micros
-    return [(no, 1, chosen.gpu, _MICROS), (no, 2, chosen.cpu, _MICROS), (no, 3, chosen.memory, _GIB), (no, 4, 1, 1)]
+    # per GPU- and core-nanosecond, and per byte-second: a GiB-second is 2^30 bytes for as long as a billion nanos; what
+    # is divided by one component needs no weight
+    return [(no, 1, chosen.gpu, _NANOS), (no, 2, chosen.cpu, _NANOS), (no, 3, chosen.memory, _GIB), (no, 4, 0, 1)]
 
 
 def _sizes(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
     known = config.machines.get(instance_type or "")
     if known is not None:
-        return [(no, 1, known.gpus, 1), (no, 2, known.cpu_cores, 1), (no, 3, known.memory_bytes, _MICROS)]
+        return _of_size(no, known.gpus, known.cpu_cores, known.memory_bytes)
     machine = machine_of(instance_type) if instance_type else None
     if machine is None:
         return []
-    memory = int(machine.memory_gib * _GIB)
-    return [(no, 1, machine.gpus, 1), (no, 2, machine.cpu_cores, 1), (no, 3, memory, _MICROS)]
+    return _of_size(no, machine.gpus, machine.cpu_cores, int(machine.memory_gib * _GIB))
+
+
+def _of_size(no: int, gpus: int, cores: int, memory: int) -> list[tuple[int, int, int, int]]:
+    """What there is in a microsecond: nanoseconds of GPUs and cores, byte-seconds of memory."""
+    nanos = _NANOS // _MICROS
+    return [(no, 1, gpus * nanos, 1), (no, 2, cores * nanos, 1), (no, 3, memory, _MICROS)]
 
 
 def _table(columns: Mapping[str, pa.DataType], rows: Sequence[tuple[object, ...]]) -> pa.Table:

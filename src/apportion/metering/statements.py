@@ -1,28 +1,34 @@
 """The SQL of metered shares, step by step: spans of charges, what was used in them, intervals of the whole.
 
 Reads `charges`, `attributes`, `matches` (`matching`), the month's `usage`, `resources`, `meters`, and `settings_of`
-(resource -> component weights and sizes). Whole numbers throughout: time in microseconds, memory and storage in bytes ×
-microseconds ÷ 10⁶ (byte-seconds), so that the same rows give the same shares on any number of threads.
+(resource -> component weights and sizes). Whole numbers throughout: moments in microseconds, what was used in
+billionths (GPU-nanoseconds), memory and storage in byte-seconds, so that the same rows give the same shares on any
+number of threads.
 """
 
 from __future__ import annotations
 
 from apportion.core.measures import Basis, Measure
-from apportion.core.money import MAX_WHOLE
+from apportion.core.money import BINARY_WHOLE
 from apportion.metering.usage import FAMILY
 
-WHOLE = MAX_WHOLE
+WHOLE = BINARY_WHOLE
 COMPONENTS = ("gpu", "cpu", "memory", "other")
 """What a resource is divided by: a machine by its first three, anything else (storage, requests, tokens) by one."""
 
 _HOUR = 3_600_000_000
 _MICRO = 1_000_000
+_NANO = 1_000_000_000
+_PRECISE = 10**22
+"""Larger quantities are divided without their last digits, so that a whole of them stays inside of 128 bits."""
 
-# The attribute rows of one resource share its division, so it is worked out once per resource and time of charges.
+# The attribute rows of one resource share its division, so it is worked out once per resource and time of charges. A
+# charge without duration is divided as the hour that begins with it.
 SPANS = """
 CREATE OR REPLACE TEMP TABLE attribute_spans AS
 SELECT c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart AS span_start,
-       max(greatest(c.ChargePeriodEnd, c.ChargePeriodStart + INTERVAL 1 MICROSECOND)) AS span_end
+       max(CASE WHEN c.ChargePeriodEnd > c.ChargePeriodStart THEN c.ChargePeriodEnd
+                ELSE c.ChargePeriodStart + INTERVAL 1 HOUR END) AS span_end
 FROM charges AS c
 JOIN matches AS m ON m.x_AttributeNo = c.x_AttributeNo
 WHERE m.candidates = 1
@@ -68,7 +74,7 @@ SELECT f.x_WorkloadNo, f.x_ResourceNo, f.x_Hour, f.x_SourceNo, f.family, f.x_Bas
            WHEN '{Measure.TOKENS_CACHED}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_cached
            WHEN '{Measure.TOKENS_CACHE_WRITE}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_write
            WHEN '{Measure.TOKENS_OUTPUT}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_output
-           ELSE CAST(f.x_Quantity * {_MICRO} AS HUGEINT)
+           ELSE CAST(f.x_Quantity * {_NANO} AS HUGEINT)
        END AS amount
 FROM families AS f
 JOIN chosen AS c ON c.x_ResourceNo = f.x_ResourceNo AND c.family = f.family
@@ -97,10 +103,13 @@ WITH bases AS (
 SELECT x_ResourceNo, x_WorkloadNo, x_Hour, component, {_EFFECTIVE} AS amount FROM bases
 """
 
-# What a machine has that nobody measured there divides nothing: its weight goes to the components that were measured.
+# A component is there where a meter saw it used, or says that the machine has it. What only the table of machine types
+# knows divides nothing: its weight goes to the components that were measured.
 PRESENT = """
 CREATE OR REPLACE TEMP TABLE present AS
-SELECT DISTINCT x_ResourceNo, component FROM hourly_use WHERE amount > 0
+SELECT x_ResourceNo, component FROM hourly_use WHERE amount > 0
+UNION
+SELECT x_ResourceNo, component FROM weighed WHERE x_WorkloadNo IS NULL AND amount > 0
 """
 
 # Per source and hour, in ten-thousandths: how much of the hour it looked at anything. A source that saw others in an
@@ -114,7 +123,7 @@ LIVES = """
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH sources AS (
     SELECT w.x_ResourceNo, min(w.family) AS family, arg_min(w.x_SourceNo, m.x_Rank * 1000000 + w.x_SourceNo)
-               FILTER (WHERE w.x_WorkloadNo IS NOT NULL) AS x_SourceNo,
+               AS x_SourceNo,
            min(w.x_Hour) AS first_hour, max(w.x_Hour) AS last_hour
     FROM weighed AS w
     JOIN meters AS m ON m.x_SourceNo = w.x_SourceNo
@@ -143,7 +152,8 @@ SELECT h.span_no, any_value(l.family) AS family,
                 ELSE CAST(h.overlap AS HUGEINT) * x.seen // 10000 END)
            FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS alive,
        sum(CASE WHEN l.x_Complete THEN 0
-                ELSE CAST(h.overlap AS HUGEINT) * (10000 - coalesce(w.seen, 0)) // 10000 END)
+                ELSE CAST(h.overlap AS HUGEINT)
+                     * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END)
            FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS missing
 FROM span_hours AS h
 JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
@@ -154,11 +164,11 @@ GROUP BY h.span_no
 
 USES = f"""
 CREATE OR REPLACE TEMP TABLE span_uses AS
-SELECT h.span_no, u.x_WorkloadNo, u.component, sum(u.amount * h.overlap // {_HOUR}) AS amount
+SELECT h.span_no, u.x_WorkloadNo, u.component, sum(u.amount * h.overlap) // {_HOUR} AS amount
 FROM span_hours AS h
 JOIN hourly_use AS u ON u.x_ResourceNo = h.x_ResourceNo AND u.x_Hour = h.x_Hour
 GROUP BY h.span_no, u.x_WorkloadNo, u.component
-HAVING sum(u.amount * h.overlap // {_HOUR}) > 0
+HAVING sum(u.amount * h.overlap) // {_HOUR} > 0
 """
 
 # What the resource had to give in the span: as meters say, else by the size of its machine and the time it was seen.
@@ -171,7 +181,7 @@ WITH hourly AS (
     GROUP BY ALL
 ),
 said AS (
-    SELECT h.span_no, c.component, sum(c.amount * h.overlap // {_HOUR}) AS amount
+    SELECT h.span_no, c.component, sum(c.amount * h.overlap) // {_HOUR} AS amount
     FROM span_hours AS h
     JOIN hourly AS c ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour
     GROUP BY h.span_no, c.component
@@ -189,7 +199,8 @@ FULL JOIN sized AS z USING (span_no, component)
 """
 
 # The whole of a span: what nobody looked at on top, below it the components one above the other, each as wide as its
-# weight, each divided by use. A component used beyond its capacity is as large as its use.
+# weight, each divided by use. Use beyond its capacity is scaled down to it: a component weighs what the machine has of
+# it.
 PARTS = f"""
 CREATE OR REPLACE TEMP TABLE span_parts AS
 WITH used AS (
@@ -197,7 +208,7 @@ WITH used AS (
 ),
 there AS (
     SELECT s.span_no, p.component, coalesce(c.amount, 0) AS capacity, coalesce(u.used, 0) AS used,
-           coalesce(c.amount, u.used, 0) AS size, w.weight, w.per
+           CASE WHEN c.amount > 0 THEN c.amount ELSE coalesce(u.used, 0) END AS size, w.weight, w.per
     FROM spans AS s
     JOIN present AS p ON p.x_ResourceNo = s.x_ResourceNo
     JOIN unit_weights AS w ON w.x_ResourceNo = s.x_ResourceNo AND w.component = p.component
@@ -206,12 +217,16 @@ there AS (
 ),
 sized AS (
     SELECT *, CASE WHEN $idle = 'workloads' AND used > 0 THEN used ELSE greatest(capacity, used) END AS base,
-           weight * greatest(size, used) // per AS worth
+           (weight * size // per) * {_MICRO} + (weight * size % per) * {_MICRO} // per AS worth
     FROM there
     WHERE capacity > 0 OR used > 0
 ),
+weighty AS (
+    SELECT *, sum(worth) OVER (PARTITION BY span_no) AS all_worth FROM sized
+),
 worthy AS (
-    SELECT *, CASE WHEN sum(worth) OVER (PARTITION BY span_no) = 0 THEN 1 ELSE worth END AS counted FROM sized
+    SELECT *, CASE WHEN all_worth = 0 THEN 1 ELSE worth // greatest(all_worth // {_PRECISE}, 1) END AS counted
+    FROM weighty
 ),
 measured AS (
     SELECT w.*, t.alive, t.missing, t.family,
@@ -229,10 +244,10 @@ SELECT span_no, component, base, {WHOLE} - unseen AS seen,
 FROM measured
 """
 
-INTERVALS = """
+INTERVALS = f"""
 CREATE OR REPLACE TEMP TABLE span_intervals AS
 WITH running AS (
-    SELECT u.span_no, u.x_WorkloadNo, p.width, p.base,
+    SELECT u.span_no, u.x_WorkloadNo, p.width, p.base, greatest(p.base // {_PRECISE}, 1) AS unit,
            sum(u.amount) OVER (PARTITION BY u.span_no, u.component ORDER BY u.x_WorkloadNo) AS up_to,
            u.amount
     FROM span_uses AS u
@@ -240,7 +255,8 @@ WITH running AS (
 ),
 widths AS (
     SELECT span_no, x_WorkloadNo,
-           sum(width * up_to // base - width * (up_to - amount) // base) AS width
+           sum(width * (up_to // unit) // (base // unit) - width * ((up_to - amount) // unit) // (base // unit))
+               AS width
     FROM running
     GROUP BY span_no, x_WorkloadNo
 )

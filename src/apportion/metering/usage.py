@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from apportion.engine.duck import DuckDb
 
-USAGE_VERSION = "usage-2"
+USAGE_VERSION = "usage-3"
 """Changes whenever the same samples would give other usage: part of the id of every stored result."""
 
 _KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
@@ -216,8 +216,7 @@ single AS (
 )
 SELECT x_WorkloadNo, x_ResourceNo, x_Cluster, x_SourceNo, x_Rank, x_Hour, x_Measure, x_Basis, x_Key,
        x_Measure IN ({_MACHINE}) AS of_machine,
-       sum({portion("x_Quantity", _IN_HOUR.format(end="low"), _IN_HOUR.format(end="high"), _IN_HOUR.format(end="x_End"))})
-           AS x_Quantity,
+       sum({portion("x_Quantity", *(_IN_HOUR.format(end=end) for end in ("low", "high", "x_End")))}) AS x_Quantity,
        sum(CAST(x_Coverage * 10000 AS BIGINT) * (epoch_us(high) - epoch_us(low)) // 3600000000) AS observed
 FROM single
 GROUP BY ALL
@@ -257,11 +256,14 @@ ORDER BY x_ResourceNo NULLS FIRST, x_Hour, x_WorkloadNo NULLS FIRST, x_Measure, 
 """
 
 
-# One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing.
+# One family of measures divides a resource: the first that any workload has on it. What nobody used is idle as what its
+# capacity is of.
 FAMILIES = f"""
 CREATE OR REPLACE TEMP VIEW family_resources AS
 WITH chosen AS (
-    SELECT x_ResourceNo, min({FAMILY}) AS x_Family FROM sample_hours WHERE x_WorkloadNo IS NOT NULL GROUP BY ALL
+    SELECT x_ResourceNo, coalesce(min({FAMILY}) FILTER (WHERE x_WorkloadNo IS NOT NULL), min({FAMILY})) AS x_Family
+    FROM sample_hours
+    GROUP BY x_ResourceNo
 )
 SELECT r.*, c.x_Family FROM resources AS r LEFT JOIN chosen AS c ON c.x_ResourceNo = r.x_ResourceNo
 """

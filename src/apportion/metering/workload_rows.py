@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from apportion.engine.duck import DuckDb
 
+ROWS_VERSION = "workloads-1"
+"""Changes whenever the same workloads would be other rows: part of the id of every stored result."""
+
 _GIVEN = {
     "x_AttributeNo": "w.x_WorkloadNo",
     "ResourceId": "w.x_WorkloadId",

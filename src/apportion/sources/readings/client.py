@@ -78,29 +78,34 @@ class Client:
         return found
 
     def _text(self, method: str, path: str, params: Mapping[str, Any], sent: Mapping[str, Any] | None) -> str:
+        http = self._opened()
         import httpx
 
-        http = self._opened()
-        last, status = "", None
+        last, status, wait = "", None, 0.0
         for attempt in range(ATTEMPTS):
+            if attempt:
+                self.sleep(wait)
             try:
-                answer = http.request(method, path, params=None if sent else dict(params), **(sent or {}))
-            except httpx.TransportError as error:
-                last, status = f"did not answer ({type(error).__name__})", None
-                self.sleep(min(2.0**attempt, LONGEST_WAIT))
+                with http.stream(method, path, params=None if sent else dict(params), **(sent or {})) as answer:
+                    if answer.status_code == HTTPStatus.OK:
+                        return self._bounded(path, answer)
+            except httpx.RequestError as error:
+                last, status, wait = f"did not answer ({type(error).__name__})", None, min(2.0**attempt, LONGEST_WAIT)
                 continue
-            if answer.status_code == HTTPStatus.OK:
-                return self._bounded(path, answer)
             last, status = f"answered {answer.status_code} {answer.reason_phrase}".rstrip(), answer.status_code
             if answer.status_code not in _WAITABLE:
                 break
-            self.sleep(self._wait(path, answer, attempt))
+            wait = self._wait(path, answer, attempt)
         raise self._fault(path, last, status=status)
 
     def _bounded(self, path: str, answer: httpx.Response) -> str:
-        if len(answer.content) > LARGEST_ANSWER:
-            raise self._fault(path, f"answered with more than {LARGEST_ANSWER // 1024**2} MiB")
-        return answer.text
+        """The text of an answer, never more of it in memory than may be."""
+        read = bytearray()
+        for piece in answer.iter_bytes():
+            read += piece
+            if len(read) > LARGEST_ANSWER:
+                raise self._fault(path, f"answered with more than {LARGEST_ANSWER // 1024**2} MiB")
+        return read.decode(answer.encoding or "utf-8", errors="replace")
 
     def _wait(self, path: str, answer: httpx.Response, attempt: int) -> float:
         asked = answer.headers.get("Retry-After", "")
@@ -115,15 +120,18 @@ class Client:
                 import httpx
             except ImportError as error:
                 raise MissingExtra("Reading a meter's API", "meters") from error
-            self._http = httpx.Client(
-                base_url=self.url,
-                headers={**self.headers, **self._authorization()},
-                auth=self._basic(),
-                timeout=self.timeout,
-                verify=self.tls or True,
-                follow_redirects=False,
-                trust_env=False,
-            )
+            try:
+                self._http = httpx.Client(
+                    base_url=self.url,
+                    headers={**self.headers, **self._authorization()},
+                    auth=self._basic(),
+                    timeout=self.timeout,
+                    verify=self.tls or True,
+                    follow_redirects=False,
+                    trust_env=False,
+                )
+            except httpx.InvalidURL as error:
+                raise self._fault("", "is no address") from error
         return self._http
 
     def _authorization(self) -> Headers:

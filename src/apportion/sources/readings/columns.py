@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _DIGITS = Decimal(1).scaleb(-9)
 _LIMIT = Decimal(10) ** 27
+_EXACT = Context(prec=60)
+"""More digits than a quantity below the limit has: the usual 28 are too few for the byte-seconds of a large store."""
 BATCH = 200_000
 """So many samples are held as objects at once."""
 
@@ -89,14 +91,15 @@ class FileOfSamples:
 
     def _add(self, sample: Sample, read_at: datetime | None) -> None:
         end = sample.end if sample.end is not None else read_at
-        fault = _unusable(sample, end)
+        fault = _unusable(sample, end, read_at)
         if fault is not None:
             self.faults.append(fault)
-        if end is None or (fault is not None and fault.rejected):
+        if fault is not None or end is None:
             return
         quantity = sample.quantity
         if read_at is not None and end > read_at > sample.start:
-            quantity = quantity * _seconds(read_at - sample.start) / _seconds(end - sample.start)
+            seen = _EXACT.multiply(quantity, _seconds(read_at - sample.start))
+            quantity = _EXACT.divide(seen, _seconds(end - sample.start))
             end = read_at
         row = (
             self.subjects.number(sample),
@@ -105,7 +108,7 @@ class FileOfSamples:
             end,
             sample.measure.value,
             sample.basis.value,
-            quantity.quantize(_DIGITS),
+            quantity.quantize(_DIGITS, context=_EXACT),
             sample.coverage.quantize(Decimal("0.0001")),
             sample.key,
         )
@@ -124,7 +127,7 @@ def _seconds(delta: Any) -> Decimal:  # noqa: ANN401 - timedelta
     return Decimal(delta.days * 86_400 + delta.seconds) + Decimal(delta.microseconds).scaleb(-6)
 
 
-def _unusable(sample: Sample, end: datetime | None) -> Fault | None:
+def _unusable(sample: Sample, end: datetime | None, read_at: datetime | None) -> Fault | None:
     if end is None:
         return _fault(
             sample,
@@ -142,6 +145,15 @@ def _unusable(sample: Sample, end: datetime | None) -> Fault | None:
             example=end.isoformat(),
             what="It ends before it starts, or lasts no time, so its quantity belongs to no hour.",
             fix="Check the clock of the machine that wrote it.",
+        )
+    if read_at is not None and sample.start >= read_at:
+        return _fault(
+            sample,
+            "not_yet",
+            "start",
+            example=sample.start.isoformat(),
+            what="It starts after it was read, so it has not happened yet.",
+            fix="Check the clock of the machine that wrote it, and the option read_at of the source.",
         )
     if not sample.quantity.is_finite() or not 0 <= sample.quantity < _LIMIT:
         return _fault(

@@ -53,11 +53,8 @@ def ingest(
     places = tuple(Place.of(path, base) for path in paths)
     delivered = collect(source, config, places=places, into=work, progress=progress)
     current = store.current_readings(source_id=config.id)
-    known = {
-        (snapshot.files[0].sha256, snapshot.files[0].path): snapshot
-        for snapshot in current
-        if snapshot.form == _form(source, config)
-    }
+    alike = [snapshot for snapshot in current if snapshot.form == _form(source, config)]
+    known = {(snapshot.files[0].sha256, snapshot.files[0].path) for snapshot in alike}
     fresh = [file for file in delivered.files if (file.sha256, file.path) not in known]
     drafts: list[SnapshotDraft] = []
     loose: list[Problem] = []
@@ -73,7 +70,7 @@ def ingest(
     return IngestResult(
         source_id=config.id,
         published=published,
-        unchanged=tuple(sorted(s.scope for s in known.values() if s.files[0].path not in {f.path for f in fresh})),
+        unchanged=tuple(sorted(s.scope for s in alike if s.files[0].path not in {f.path for f in fresh})),
         restatements=(),
         problems=(*delivered.repeated, *loose, *(problem for draft in drafts for problem in draft.problems)),
         files_read=tuple(file.path for file in fresh),

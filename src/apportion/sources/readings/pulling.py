@@ -21,6 +21,8 @@ AGAIN = 3
 """So many days before today are asked for again: meters restate their last days."""
 FIRST = 35
 """So many days before today are asked for where nothing was pulled yet and no `since` is given."""
+DAY_SECONDS = 86_400
+"""The longest time-out that makes sense."""
 
 
 def pull(
@@ -39,10 +41,10 @@ def pull(
             fix="Give paths of files instead.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    days = list(days_to_ask(config, folder, now))
+    days, timeout = list(days_to_ask(config, folder, now)), _timeout(config)
     for done, day in enumerate(days):
         progress(f"asking {config.id} for {day}", done, len(days))
-        _pull_day(source, config, day, folder=folder, now=now)
+        _pull_day(source, config, day, folder=folder, now=now, timeout=timeout)
     return tuple(sorted(folder.glob("*.jsonl")))
 
 
@@ -57,20 +59,38 @@ def days_to_ask(config: SourceConfig, folder: Path, now: datetime) -> Iterator[d
         day += timedelta(days=1)
 
 
-def _pull_day(source: MeterSource, config: SourceConfig, day: date, *, folder: Path, now: datetime) -> None:
+def _pull_day(
+    source: MeterSource, config: SourceConfig, day: date, *, folder: Path, now: datetime, timeout: float
+) -> None:
     assert source.pull is not None  # noqa: S101 - `pull` looked
     start = datetime(day.year, day.month, day.day)
     window = Window(start, min(start + timedelta(days=1), now), now)
     unfinished = folder / f".{day}.part"
     with unfinished.open("w", encoding="utf-8", newline="\n") as keep:
-        timeout = float(str(config.options.get("timeout_seconds", 60)))
-        client = Client(config.id, str(config.options["url"]), keep, now, timeout=timeout)
+        client = Client(config.id, str(config.options.get("url", "")), keep, now, timeout=timeout)
         try:
             for _ in source.pull(client, window, config):
                 pass
         finally:
             client.close()
     unfinished.replace(folder / f"{day}.jsonl")
+
+
+def _timeout(config: SourceConfig) -> float:
+    text = str(config.options.get("timeout_seconds", 60))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= DAY_SECONDS:
+        raise ConfigError(
+            file="apportion.toml",
+            line=None,
+            key=f"sources.{config.id}.options.timeout_seconds",
+            what=f"'{text}' is no number of seconds.",
+            fix="Write a number above 0, such as 60.",
+        )
+    return seconds
 
 
 def _since(config: SourceConfig) -> date | None:

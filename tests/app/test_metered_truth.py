@@ -1,0 +1,86 @@
+"""The example company's metered resources against its planted truth, and the balance of its nodes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from apportion import app
+from apportion.allocation.statements import PIECES
+from apportion.demo import write_company
+from apportion.engine import duck
+from apportion.engine.dialect import DUCKDB, compile_sql
+
+BILLIONTH = Decimal("1e-9")
+
+OURS = """
+SELECT $source AS source, p.x_RowNo AS row, f.path, a.ResourceId AS resource, p.x_Team AS team,
+       nullif(p.x_Model, 'unallocated') AS model, p.x_Environment AS environment, p.x_WorkloadKind AS kind,
+       SUM(p.BilledCost) AS billed, any_value(p.BilledCost_whole) AS charge
+FROM pieces AS p
+JOIN files AS f ON f.no = p.x_FileNo
+JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
+WHERE p.x_ShareWhole > 1000000
+GROUP BY ALL
+"""
+"""Every row of a metered resource by owner: a metered whole is 2^49."""
+
+TRUE = """
+SELECT file, row, coalesce(team, pool) AS team, coalesce(model, pool) AS model,
+       SUM(CAST(billed AS DECIMAL(38,18))) AS billed
+FROM truth
+GROUP BY ALL
+"""
+
+
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory):
+    """One month of acme, ingested and allocated; every metered piece, and the truth by (file, row, team, model)."""
+    folder = tmp_path_factory.mktemp("truth") / "acme"
+    write_company(folder, months=1)
+    pieces = []
+    with app.open_project(folder) as project:
+        app.ingest(project)
+        app.run(project)
+        assert app.verify(project).passed
+        run = project.store.current_run()
+        for part in run.parts:
+            snapshot = project.store.snapshot(part.snapshot_id)
+            with duck.session() as db:
+                db.read_parquet("charges", [snapshot.charges])
+                db.read_parquet("attributes", [snapshot.attributes])
+                db.read_parquet("shares", [part.shares])
+                db.read_parquet("owners", [part.owners])
+                names = ", ".join(f"({f.no}, '{f.path.removeprefix(str(folder) + '/')}')" for f in snapshot.files)
+                db.run(f"CREATE TEMP TABLE files AS SELECT * FROM (VALUES {names}) AS t(no, path)")
+                db.run(f"CREATE TEMP VIEW pieces AS {compile_sql(PIECES, DUCKDB)}")
+                pieces += db.table(OURS, {"source": snapshot.scope.source_id}).to_pylist()
+    with duck.session() as db:
+        db.read_parquet("truth", sorted((folder / "truth" / "rows").glob("*.parquet")))
+        truth = {tuple(key): billed for *key, billed in db.rows(TRUE)}
+    return pieces, truth
+
+
+def test_the_metered_split_is_the_planted_truth_to_a_billionth_of_each_amount(acme):
+    pieces, truth = acme
+    assert len(pieces) > 1000
+    for piece in pieces:
+        true = truth[piece["path"], piece["row"], piece["team"], piece["model"]]
+        assert abs(piece["billed"] - true) <= BILLIONTH * abs(true), piece
+
+
+def test_nothing_of_a_node_is_unmetered_and_jobs_and_idle_are_its_charges_exactly(acme):
+    pieces, _ = acme
+    nodes = [piece for piece in pieces if piece["resource"].startswith("i-") and piece["kind"] != "notebook"]
+    assert {piece["kind"] for piece in nodes} >= {"training_job", "inference_endpoint", "idle"}
+    rows = {(piece["path"], piece["row"]): piece["charge"] for piece in nodes}
+    for row, charge in rows.items():
+        assert sum(piece["billed"] for piece in nodes if (piece["path"], piece["row"]) == row) == charge
+
+
+def test_an_idle_day_is_idle_and_an_overused_one_is_not(acme):
+    pieces, truth = acme
+    idle = {(piece["path"], piece["row"]) for piece in pieces if piece["kind"] == "idle"}
+    true = {(file, row) for file, row, team, _ in truth if team == "idle" and file.startswith("bills/")}
+    assert idle == true

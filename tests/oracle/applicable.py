@@ -1,0 +1,30 @@
+"""Which kinds of cases are not ours to run, each with the reason; what a source says wrong; what is not ours to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_APPLICABLE: Mapping[str, str] = {
+    "shared_cost": "shared cost is divided by issue #4",
+    "shared_resources": "shared cost is divided by issue #4",
+    "two_stage": "stages, one after the other, come with shared cost in issue #4",
+    "commitment_amortisation": "commitments and their amortisation come with issue #4",
+    "detector": "detectors of waste come with issue #6",
+    "pricing": "a list's price per hour: the bill's cost is divided here, no list is priced",
+    "efficiency": "used over requested by cost is OpenCost's figure: reports here show how busy GPUs were, and idle",
+}
+"""Kind or group -> why its cases are not run."""
+
+WRONG_AT_THE_SOURCE: Mapping[str, str] = {
+    "azure-frozen-percentages": "Azure keeps the percentages of the month in which the rule was made",
+}
+"""Case -> what the source says wrong, where the case holds no right figure beside it: ours must differ."""
+
+NOT_SAID: Mapping[str, str] = {
+    "method": "the name of one of OpenCost's methods",
+    "cache_savings_fraction": "an estimate of what was not computed",
+}
+"""Keys of expectations that are no amounts of a bill: passed over, and printed so."""

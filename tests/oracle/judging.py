@@ -1,0 +1,165 @@
+"""Whether what came out is what a case expects, key by key, within what its source rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from tests.oracle.applicable import NOT_SAID, WRONG_AT_THE_SOURCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.oracle.plan import Answer, Case
+
+ENGINE = Fraction(1, 10**9)
+"""Of each amount: what the division of a charge into whole parts may be off."""
+_MANY_DIGITS = 6
+_CORRECTED = ("correct", "corrected_expected", "correct_exact")
+_EXACT = ("exact", "expected_exact", "expected_share")
+Wanted = tuple[str, dict[str, Any], Fraction | None]
+"""What the figures are called, the figures, and how far off they may be (None: by their own last digit)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`faults` is empty where the case passed; `remarks` are told beside."""
+
+    faults: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def flat(figures: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested figures by their keys with dots between; a figure alone has the key ``value``."""
+    if not isinstance(figures, dict):
+        return {prefix or "value": figures}
+    found: dict[str, Any] = {}
+    for key, value in figures.items():
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def expected(case: Case) -> dict[str, Any]:
+    """The figures to show for a case: the right ones, exact where they are given."""
+    wanted = _right(case)
+    return dict(wanted[0][1]) if wanted else {"error": case.get("expected_error", "")}
+
+
+def judged(case: Case, got: Answer, *, closed: bool) -> Verdict:
+    """Every figure that the case expects, against what came out."""
+    if "expected_error" in case:
+        return Verdict(() if got.get("error") else (f"no error, where one should be: {case['expected_error']}",))
+    found = flat(dict(got))
+    if case.get("id") in WRONG_AT_THE_SOURCE:
+        return _must_differ(flat(case["expected"]), found, WRONG_AT_THE_SOURCE[case["id"]])
+    faults: list[str] = []
+    remarks = [f"{key} is not compared: {NOT_SAID[key]}" for key in flat(case.get("expected", {})) if key in NOT_SAID]
+    for name, figures, tolerance in _right(case):
+        faults += _differences(name, figures, tolerance, found)
+        if closed:
+            faults += [f"{key} is {_shown(found[key])}, which {name} lacks" for key in sorted(found - figures.keys())]
+    faults += _counted(case, found)
+    wrong = _wrong(case)
+    if wrong and not _differences("", wrong, None, found):
+        faults.append("it is what the source says wrong")
+    elif wrong:
+        remarks.append("differs from what the source says wrong, as it must")
+    return Verdict(tuple(faults), tuple(remarks))
+
+
+def _right(case: Case) -> list[Wanted]:
+    """All figures that must be met, the exact ones first."""
+    found: list[Wanted] = [(name, flat(case[name]), None) for name in _CORRECTED if name in case]
+    if found:
+        return found
+    found += [(name, flat(case[name]), None) for name in _EXACT if name in case]
+    if case.get("anti_oracle"):
+        return found
+    if "expected" in case:
+        figures = {key: value for key, value in flat(case["expected"]).items() if key not in NOT_SAID}
+        found.append(("expected", figures, _tolerance(case)))
+    if "expected_upstream" in case:
+        found.append(("expected_upstream", flat(case["expected_upstream"]), Fraction(51, 10**4)))
+    return found
+
+
+def _wrong(case: Case) -> dict[str, Any]:
+    """What the source says wrong, where the case says so."""
+    if isinstance(case.get("anti_oracle"), dict):
+        return flat(case["anti_oracle"])
+    if case.get("anti_oracle") or any(name in case for name in _CORRECTED):
+        return flat(case.get("expected", case.get("expected_exact", {})))
+    return {}
+
+
+def _tolerance(case: Case) -> Fraction | None:
+    if "tolerance" in case:
+        return Fraction(str(case["tolerance"]))
+    said = str(case.get("upstream_tolerance", ""))
+    return Fraction(said.rsplit(maxsplit=1)[-1]) if said.startswith(("absolute ", "relative ")) else None
+
+
+def _differences(
+    name: str, wanted: Mapping[str, Any], tolerance: Fraction | None, found: Mapping[str, Any]
+) -> list[str]:
+    faults = []
+    for key, value in wanted.items():
+        if key not in found:
+            faults.append(f"{name} has {key}, which did not come out")
+        elif not _meets(value, found[key], tolerance):
+            faults.append(f"{name}: {key} is {_shown(found[key])}, not {value}")
+    return faults
+
+
+def _meets(value: Any, got: Any, tolerance: Fraction | None) -> bool:
+    wanted, came = _figure(value), _figure(got)
+    if wanted is None or came is None:
+        return bool(str(value) == str(got))
+    return abs(wanted - came) <= (_last_digit(value) if tolerance is None else tolerance) + ENGINE * max(1, abs(wanted))
+
+
+def _figure(value: Any) -> Fraction | None:
+    """The exact figure: of a number, or of texts such as 0.5 and 7/12."""
+    try:
+        return None if isinstance(value, bool) else Fraction(value)
+    except (ValueError, TypeError, ZeroDivisionError):
+        return None
+
+
+def _last_digit(value: Any) -> Fraction:
+    """Half a unit of the last digit of a figure that was rounded to many; nothing for one that was written as it is."""
+    try:
+        digits = -int(Decimal(str(value)).as_tuple().exponent)
+    except (InvalidOperation, ValueError):
+        return Fraction(0)
+    return Fraction(1, 2 * 10**digits) if digits >= _MANY_DIGITS else Fraction(0)
+
+
+def _must_differ(wrong: Mapping[str, Any], found: Mapping[str, Any], why: str) -> Verdict:
+    same = [key for key, value in wrong.items() if key not in found or _meets(value, found[key], None)]
+    faults = tuple(f"{key} is what the source says wrong, or did not come out" for key in same)
+    return Verdict(faults, (f"must differ, and does: {why}",) if not faults else ())
+
+
+def _counted(case: Case, found: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if "expected_count" in case and len(found) != case["expected_count"]:
+        faults.append(f"{len(found)} keys came out, not {case['expected_count']}")
+    for name, tolerance in (("expected_total_exact", None), ("expected_total_upstream", Fraction(51, 10**4))):
+        if name in case and "corrected_expected" not in case:
+            faults += _differences(name, {"sum": case[name]}, tolerance, {"sum": sum(found.values(), Decimal(0))})
+    return faults
+
+
+def shown(figures: Mapping[str, Any]) -> str:
+    """Figures on one line."""
+    return ", ".join(f"{key} {_shown(value)}" for key, value in figures.items()) or "nothing"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Decimal):
+        rounded = round(value, 12).normalize()
+        return f"{rounded:f}"
+    return str(value)
