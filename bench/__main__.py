@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import usage
 from bench.bill import paths
 from bench.jobs import JOBS
 
@@ -16,6 +17,8 @@ AIMS = (
     ("attribution", "plain_group", "attribution ≤ 3 × DuckDB's plain group by"),
     ("pandas_script", "attribution", "the pandas script ≥ 10 × attribution"),
     ("ingest_csv", "duckdb_copy", "csv → snapshot against DuckDB COPY"),
+    ("metered_again", "attribution", "charges × usage rows ≤ 2 × attribution without meters"),
+    ("pandas_metered", "metered_again", "the pandas script of the same split, one metric, against it"),
 )
 
 
@@ -26,6 +29,7 @@ def main() -> None:
         # In a process of its own: a child's peak memory begins with what its parent held.
         subprocess.run([sys.executable, "-m", "bench.bill", str(FOLDER), str(rows)], check=True)  # noqa: S603
         parquet, csv = paths(FOLDER, rows)
+        usage.write(parquet, rows)
         print(f"\n{rows:,} rows")
         measured = {name: _measured(name, parquet, csv) for name in JOBS}
         for name, figures in measured.items():

@@ -78,6 +78,59 @@ def attribution(parquet: Path, _csv: Path) -> None:
         app.run(project)
 
 
+METERS = """
+[[sources]]
+id = "meters"
+kind = "usage_file"
+paths = ["{path}"]
+"""
+
+
+def metered(parquet: Path, _csv: Path) -> None:
+    """Apportion: usage worked out per hour, and the cost of every tenth resource divided over the jobs on it."""
+    from apportion import app
+    from bench import usage
+
+    folder = _project(parquet, "parquet")
+    config = folder / "apportion.toml"
+    config.write_text(config.read_text() + METERS.format(path=usage.path(parquet)))
+    with app.open_project(folder) as project:
+        app.ingest(project, source="meters")
+    began = time.perf_counter()
+    with app.open_project(folder) as project:
+        app.run(project)
+    print(f"after its ingest: {time.perf_counter() - began:.2f} s", file=sys.stderr)
+
+
+def metered_again(parquet: Path, _csv: Path) -> None:
+    """Apportion: the same under another idle setting, usage known: charges × usage rows only."""
+    from apportion import app
+
+    folder = _project(parquet, "parquet")
+    config = folder / "apportion.toml"
+    config.write_text(config.read_text() + '\n[metering]\nidle = "owner"\n')
+    with app.open_project(folder) as project:
+        app.run(project)
+
+
+def pandas_metered(parquet: Path, _csv: Path) -> None:
+    """The script a user would write: usage cut to hours, joined to the bill, cost by share of use, in floats."""
+    import pandas
+
+    from bench import usage
+
+    frame = pandas.read_parquet(parquet, columns=["ResourceId", "ChargePeriodStart", "BilledCost"])
+    frame["BilledCost"] = frame["BilledCost"].astype(float)
+    used = pandas.read_parquet(usage.path(parquet))
+    used = used[used["basis"] == "requested"]
+    hours = used.loc[used.index.repeat(25)].copy()
+    hours["hour"] = hours["start"] + pandas.to_timedelta(hours.groupby(level=0).cumcount(), unit="h")
+    hours["gpus"] = hours["quantity"].astype(float) / 25 / 3600
+    joined = frame.merge(hours, left_on=["ResourceId", "ChargePeriodStart"], right_on=["resource_id", "hour"])
+    joined["part"] = joined["BilledCost"] * joined["gpus"] / 8
+    joined.groupby(["team", "model"])["part"].sum()
+
+
 def report(parquet: Path, _csv: Path) -> None:
     """Apportion: the table per team from the stored result."""
     from apportion import app
@@ -120,6 +173,9 @@ JOBS: dict[str, Callable[[Path, Path], None]] = {
         attribution,
         report,
         verify,
+        metered,
+        metered_again,
+        pandas_metered,
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ import click
 from apportion.cli.main import GROUPS, cli
 from apportion.core import focus, tables
 from apportion.core.config_file import DEFAULT_KEYS, FIELDS
+from apportion.core.measures import UNITS
+from apportion.core.money import plain
+from apportion.metering.weights import SHIPPED
 from apportion.reports import SOCKET as REPORTS
 from apportion.sources import SOCKET as SOURCES
 
@@ -56,7 +60,13 @@ def stored_tables() -> str:
         "attributes": tables.ATTRIBUTES,
         "rejects": tables.REJECTS,
         "shares": tables.SHARES,
+        "owners": tables.OWNERS,
         "allocations": tables.ALLOCATIONS,
+        "samples": tables.SAMPLES,
+        "subjects": tables.SUBJECTS,
+        "usage": tables.USAGE,
+        "workloads": tables.WORKLOADS,
+        "resources": tables.RESOURCES,
     }
     for name, columns in named.items():
         lines += [f"## {name}", "", "| column | type |", "|---|---|"]
@@ -82,6 +92,16 @@ def vocabulary() -> str:
     lines += ["- `tags`, `tags_match`", "", "## Tag keys where `[tags.keys]` names none", ""]
     lines += [f"- {dimension}: {', '.join(f'`{key}`' for key in keys)}" for dimension, keys in DEFAULT_KEYS.items()]
     lines += ["", "## Metrics", "", *(f"- {metric}" for metric in focus.METRICS), ""]
+    lines += ["## Measures of meters", "", "| measure | unit |", "|---|---|"]
+    lines += [f"| `{measure}` | {unit} |" for measure, unit in UNITS.items()]
+    lines += ["", "## Weight sets of `[metering]`", "", "Per GPU-hour, core-hour and GiB-hour; only ratios count.", ""]
+    lines += ["| set | GPU | core | GiB | source |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {plain(Decimal(w.gpu).scaleb(-6))} | {plain(Decimal(w.cpu).scaleb(-6))}"
+        f" | {plain(Decimal(w.memory).scaleb(-6))} | {w.source} |"
+        for name, w in SHIPPED.items()
+    ]
+    lines.append("")
     return "\n".join(lines)
 
 

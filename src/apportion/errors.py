@@ -202,6 +202,16 @@ class NotRead(ApportionError):
         super().__init__(f"The state could not be read: {what}.", "Put the disk right and try again.")
 
 
+def without_credentials(url: str) -> str:
+    """The address without the user and password that it may carry.
+
+    >>> without_credentials("https://me:secret@prometheus/api")
+    'https://prometheus/api'
+    """
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else url
+
+
 class MeterUnreachable(ApportionError):
     """The API of a meter refuses or does not answer; nothing of this pull was stored.
 
@@ -209,11 +219,8 @@ class MeterUnreachable(ApportionError):
     """
 
     def __init__(self, *, source: str, url: str, what: str, status: int | None = None) -> None:
-        # an address may carry credentials
-        scheme, _, rest = url.partition("://")
-        shown = f"{scheme}://{rest.rpartition('@')[2]}" if rest else url
         super().__init__(
-            f"Source '{source}': {shown} {what}.",
+            f"Source '{source}': {without_credentials(url)} {what}.",
             "Nothing of this pull was stored; check the address, and the credentials in the environment, and try again.",
         )
         self.status = status

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from apportion.allocation.weighing import weighed
 from apportion.app.asking import current_run
 from apportion.app.project import read_config
+from apportion.core.config import ASKED
 from apportion.core.period import Month, Period
 from apportion.core.progress import Progress, silent
-from apportion.errors import ApportionError
+from apportion.errors import ApportionError, without_credentials
 from apportion.ledger.verify import Certificate
 from apportion.ledger.verify import verify as count_again
 from apportion.sources import SOCKET
@@ -77,6 +78,10 @@ def _source(config: SourceConfig, folder: Path) -> Check:
     except ApportionError as error:
         return Check(name, State.FAIL, error.what, error.fix)
     count = sum(len(delivery.files) for delivery in deliveries)
+    if not count and ASKED & config.options.keys():
+        return Check(
+            name, State.OK, f"asks {without_credentials(str(config.options.get('url') or config.options['context']))}"
+        )
     if not count:
         return Check(name, State.WARN, "no files found", f"Check the paths of source '{config.id}'.")
     left_out = sum(len(delivery.left_out) for delivery in deliveries)
@@ -104,7 +109,8 @@ def _state(store: Store, config: Config) -> list[Check]:
 
 def _stale(store: Store, config: SourceConfig, folder: Path) -> Check | None:
     """Whether local files of the source are new, of another size than when they were ingested, or empty."""
-    known = {f.path: f.size for snapshot in store.current_snapshots(source_id=config.id) for f in snapshot.files}
+    stored = (*store.current_snapshots(source_id=config.id), *store.current_readings(source_id=config.id))
+    known = {f.path: f.size for snapshot in stored for f in snapshot.files}
     if not known:
         return None
     try:

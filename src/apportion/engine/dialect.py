@@ -15,6 +15,7 @@ leaves 34 digits.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -138,7 +139,7 @@ def _alloc(dialect: Dialect, amount: str, *bounds: str) -> str:
     return _amount(dialect, _part(dialect, _quanta(dialect, amount), *bounds))
 
 
-_MACROS = {"QUANTA": _quanta, "PART": _part, "AMOUNT": _amount, "ALLOC": _alloc}
+_MACROS: Mapping[str, Callable[..., str]] = {"QUANTA": _quanta, "PART": _part, "AMOUNT": _amount, "ALLOC": _alloc}
 
 
 def _stepped(steps: tuple[tuple[str, str], ...], **known: str) -> str:
