@@ -221,7 +221,7 @@ class MeterUnreachable(ApportionError):
     def __init__(self, *, source: str, url: str, what: str, status: int | None = None) -> None:
         super().__init__(
             f"Source '{source}': {without_credentials(url)} {what}.",
-            "Nothing of this pull was stored; check the address, and the credentials in the environment, and try again.",
+            "Nothing of this pull was stored; check the address and the credentials in the environment, and try again.",
         )
         self.status = status
 

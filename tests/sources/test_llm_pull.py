@@ -143,7 +143,7 @@ def test_a_page_that_names_itself_as_the_next_ends_the_pull():
         pulled(f"{url}/v1", "openai")
     assert str(error.value) == (
         f"Source 'llm': {url}/v1/organization/usage/completions names the same page as the next one again. Nothing of "
-        "this pull was stored; check the address, and the credentials in the environment, and try again."
+        "this pull was stored; check the address and the credentials in the environment, and try again."
     )
     assert len(asked) == 2
 

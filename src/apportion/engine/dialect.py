@@ -3,21 +3,21 @@
 A macro hides what the engines do differently; each difference was measured and has a test:
 
 - `QUANTA(amount)`: the quanta of a DECIMAL(38,18) amount, signed, as the engine divides them.
-- `PART(quanta, low, high, whole)`: those quanta's piece (`core.money.piece`), in the same form, so that it can be summed.
+- `PART(quanta, low, high, whole)`: those quanta's piece (`core.money.piece`), in the same form: it can be summed.
 - `AMOUNT(quanta)`: the DECIMAL(38,18) amount of (a sum of) quanta.
 - `ALLOC(amount, low, high, whole)`: the three in one, the piece of an amount.
 
-In DuckDB a decimal divided is DOUBLE, so HUGEINT quanta are divided; turning an amount into quanta costs as much as three
-divisions, so it is done once per charge and not once per piece, and a whole of 2^49 is divided by shifting. Spark's `div`
-gives BIGINT, and Sail's scales by 10^4 inside, so there the amount itself is divided as two limbs of 18 digits and no step
-leaves 34 digits.
+In DuckDB a decimal divided is DOUBLE, so HUGEINT quanta are divided; turning an amount into quanta costs as much as
+three divisions, so it is done once per charge and not once per piece, and a whole of 2^49 is divided by shifting.
+Spark's `div` gives BIGINT, and Sail's scales by 10^4 inside, so there the amount itself is divided as two limbs of 18
+digits and no step leaves 34 digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
@@ -25,6 +25,9 @@ from sqlglot import exp
 from apportion.core.money import BINARY_WHOLE
 from apportion.core.tables import AMOUNT
 from apportion.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _LIMB = "1000000000000000000"
 _QUANTUM = "CAST('0.000000000000000001' AS DECIMAL(18,18))"

@@ -92,8 +92,8 @@ seen AS (
     FROM told AS t
     JOIN attributes AS a ON a.x_AttributeNo = t.x_AttributeNo
 )"""
-"""CTEs: every group of pieces of one attribute row and one owner, once per dimension: is it tagged, is it known, how much
-is it."""
+"""CTEs: every group of pieces of one attribute row and one owner, once per dimension: is it tagged, is it known, how
+much is it."""
 
 
 def _three(expression: str) -> str:

@@ -115,7 +115,7 @@ ORDER BY h.x_AttributeNo, h.x_ValidFrom, h.x_ShareLow
 
 
 def resolve(db: DuckDb, attributes: Path, config: Config) -> pa.Table:
-    """The table `resolved` (`tables.RESOLVED`) for one snapshot's attributes, sorted by attribute, validity and interval.
+    """Shares with their owners (`tables.RESOLVED`) for one snapshot's attributes, by attribute, validity and interval.
 
     Every attribute gets shares; their intervals tile the whole, their validities tile all time. The result depends on
     the rows and the configuration only, not on the order of rows or of map entries. Raises `ConfigError` for a pattern

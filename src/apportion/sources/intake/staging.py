@@ -10,6 +10,7 @@ import pyarrow as pa
 from apportion.errors import ConfigError, UnknownShape
 from apportion.sources import SOCKET
 from apportion.sources.intake import csv_copy, json_lines, times
+from apportion.sources.intake.contract import BillSource
 from apportion.sources.intake.layout import Form, Layout, layout
 from apportion.sources.intake.reading import copied
 from apportion.sources.intake.sql_text import filled, literal
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from apportion.core.config import SourceConfig
     from apportion.engine.duck import DuckDb
-    from apportion.sources.intake.contract import BillSource, ColumnMapping
+    from apportion.sources.intake.contract import ColumnMapping
     from apportion.sources.intake.files import DeliveredFile
 
 
