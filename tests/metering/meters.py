@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,42 +108,43 @@ def session(threads=1):
         yield db
 
 
-def readings(meters, folder):
+def readings(db, meters, folder):
     """Month -> what each meter's file says of it, cut as the intake does."""
     found = {}
-    with session() as db:
-        for no, meter in enumerate(meters):
-            taken = FileOfSamples(Subjects()).take(meter.samples, read_at=meter.read_at)
-            assert not taken.faults
-            db.register("raw_samples", taken.table)
-            db.register("all_subjects", taken.subjects.table)
-            for month in cutting.months(db):
-                place = folder / f"read-{no}-{month}"
-                place.mkdir(parents=True)
-                cutting.write(db, month, place)
-                files = place / "samples.parquet", place / "subjects.parquet"
-                found.setdefault(month, []).append(Readings(meter.source_id, meter.rank, meter.complete, *files))
+    for no, meter in enumerate(meters):
+        taken = FileOfSamples(Subjects()).take(meter.samples, read_at=meter.read_at)
+        assert not taken.faults
+        db.register("raw_samples", taken.table)
+        db.register("all_subjects", taken.subjects.table)
+        for month in cutting.months(db):
+            place = folder / f"read-{no}-{month}"
+            place.mkdir(parents=True)
+            cutting.write(db, month, place)
+            files = place / "samples.parquet", place / "subjects.parquet"
+            found.setdefault(month, []).append(Readings(meter.source_id, meter.rank, meter.complete, *files))
+        db.connection.unregister("all_subjects")
     return found
 
 
-def usage_parts(meters, folder, settings, threads=1):
-    """The usage of every month that the meters know, as the ledger keeps it."""
+def usage_parts(meters, folder, settings=None, threads=1):
+    """The usage of every month that the meters know, as the ledger keeps it; whose it is only with settings."""
     parts = []
-    for month, several in sorted(readings(meters, folder).items()):
-        place = folder / f"usage-{month}"
-        place.mkdir()
-        with session(threads) as db:
+    with session(threads) as db:
+        for month, several in sorted(readings(db, meters, folder).items()):
+            place = folder / f"usage-{month}"
+            place.mkdir()
             made = usage_of(db, several, place)
-            write_rows(db, made.workloads, settings.tags.keys, place / "rows.parquet")
-            pq.write_table(resolve(db, place / "rows.parquet", settings), place / "held.parquet")
-        parts.append(Part(f"part-{month}", "none", month, {}, place))
+            if settings is not None:
+                write_rows(db, made.workloads, settings.tags.keys, place / "rows.parquet")
+                pq.write_table(resolve(db, place / "rows.parquet", settings), place / "held.parquet")
+            parts.append(Part(f"part-{month}", "none", month, {}, place))
     return parts
 
 
 def usage(folder, *meters):
     """The rows of `usage` with the workload's id, the resource's key and the source's id beside them."""
     found = []
-    for part in usage_parts(meters, folder, tag_config()):
+    for part in usage_parts(meters, folder):
         read = {name: pq.read_table(part.folder / f"{name}.parquet").to_pylist() for name in _TABLES}
         works = {row["x_WorkloadNo"]: row["x_WorkloadId"] for row in read["workloads"]}
         sources = {row["x_SourceNo"]: row["x_SourceId"] for row in read["meters"]}
@@ -158,7 +160,7 @@ _TABLES = ("usage", "workloads", "meters")
 
 def told(folder, *meters, table="workloads"):
     """The rows of `workloads` or `resources` of October."""
-    (part,) = usage_parts(meters, folder, tag_config())
+    (part,) = usage_parts(meters, folder)
     return pq.read_table(part.folder / f"{table}.parquet").to_pylist()
 
 
@@ -210,7 +212,7 @@ def divided(folder, meters, charges, **given):
     found = {number: [row for row in rows if row["x_ChargeNo"] == number] for number in range(1, count + 1)}
     for shares in found.values():
         assert shares[0]["x_ShareLow"] == 0
-        assert all(one["x_ShareHigh"] == two["x_ShareLow"] for one, two in zip(shares, shares[1:], strict=False))
+        assert all(one["x_ShareHigh"] == two["x_ShareLow"] for one, two in pairwise(shares))
         assert shares[-1]["x_ShareHigh"] == shares[-1]["x_ShareWhole"]
     return found
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from tests.metering.meters import (
     Meter,
@@ -11,33 +12,44 @@ from tests.metering.meters import (
     only_parts,
     parts_of,
     rounded,
+    session,
     used,
     whole,
-    woven,
 )
+from tests.tagging.bills import row, write
 
+from apportion.core import tables
+from apportion.core.arrow import schema
 from apportion.core.config import MeteringConfig
-from apportion.core.measures import Basis, Measure
+from apportion.core.measures import Basis
+from apportion.metering.matching import MATCHES
 from apportion.sources.readings.contract import Resource
 
 ARN = "arn:aws:ec2:eu-west-1:111:instance/i-0abc"
 AZURE = "/subscriptions/S/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/Node-1"
 
 
-def work_on(*resources, measure=Measure.GPU_SECONDS):
+def work_on(*resources):
     """A job on each resource, numbered from 1."""
     return Meter(
-        [
-            used(job(f"job-{no}"), at(0), at(1), 3600, measure, basis=Basis.USED, resource=one)
-            for no, one in enumerate(resources, 1)
-        ]
+        [used(job(f"job-{no}"), at(0), at(1), 3600, resource=one, row=no) for no, one in enumerate(resources, 1)]
     )
 
 
-def levels(folder, meter, *charges, **given):
-    """(attribute row, level, how many resources match)."""
-    with woven(folder, [meter], list(charges), **given) as db:
-        return db.rows("SELECT x_AttributeNo, level, candidates FROM matches ORDER BY ALL")
+def levels(folder, resources, charge, nodes=()):
+    """(level, how many resources match) of the charge's row; empty where none does."""
+    rows = [
+        {"x_ResourceNo": no, "x_MeteredId": one.id, "x_Node": one.node, "x_Account": one.account, "x_Family": 1}
+        for no, one in enumerate(resources, 1)
+    ]
+    with session() as db:
+        db.read_parquet("attributes", [write(folder, [row(ResourceId=charge.resource, **charge.columns)])])
+        db.register("resources", pa.Table.from_pylist(rows, schema(tables.RESOURCES)))
+        pairs = [{"node": node, "resource_id": resource_id} for node, resource_id in nodes]
+        names = pa.schema([("node", pa.string()), ("resource_id", pa.string())])
+        db.register("configured_nodes", pa.Table.from_pylist(pairs, names))
+        db.run(MATCHES)
+        return db.rows("SELECT level, candidates FROM matches")
 
 
 def billed(resource, name=None, **columns):
@@ -59,11 +71,13 @@ def billed(resource, name=None, **columns):
         (Resource(id="disk-7"), billed("x", "disk-7"), 3),
         (Resource(account="Proj-1", provider="openai"), billed(None, SubAccountId="proj-1"), 4),
     ],
-    ids=["id", "case", "arn", "end-of-arn", "end-of-meters-id", "both-ends", "node-in-id", "name", "name-of-id", "id-as-name",
-         "account"],
-)  # fmt: skip
+    ids=[
+        *("id", "case", "arn", "end-of-arn", "end-of-meters-id", "both-ends", "node-in-id", "name", "name-of-id"),
+        *("id-as-name", "account"),
+    ],
+)
 def test_the_first_level_on_which_they_meet_joins_bill_and_meter(tmp_path, metered, bill, level):
-    assert levels(tmp_path, work_on(metered), bill) == [(1, level, 1)]
+    assert levels(tmp_path, [metered], bill) == [(level, 1)]
 
 
 @pytest.mark.parametrize(
@@ -82,28 +96,28 @@ def test_the_first_level_on_which_they_meet_joins_bill_and_meter(tmp_path, meter
          "ends-in-a-stroke"],
 )  # fmt: skip
 def test_what_only_looks_alike_is_not_joined(tmp_path, metered, bill):
-    meter = Meter([*work_on(metered).samples])
-    assert levels(tmp_path, meter, bill) == []
+    assert levels(tmp_path, [metered], bill) == []
 
 
 def test_a_better_level_leaves_the_others_out_of_account(tmp_path):
     """The name would match another machine, the id says which one it is."""
-    meter = work_on(Resource(id="i-0abc"), Resource(node="node-1", cluster="east"))
-    assert levels(tmp_path, meter, billed(ARN, "node-1")) == [(1, 2, 1)]
-    assert only_parts(tmp_path / "x", meter, billed(ARN, "node-1")) == {"job-1": 1}
+    resources = Resource(id="i-0abc"), Resource(node="node-1", cluster="east")
+    assert levels(tmp_path, resources, billed(ARN, "node-1")) == [(2, 1)]
+    assert only_parts(tmp_path / "x", work_on(*resources), billed(ARN, "node-1")) == {"job-1": 1}
 
 
 def test_a_text_that_matches_two_resources_belongs_to_neither_and_is_listed(tmp_path):
-    meter = work_on(Resource(node="node-1", cluster="east"), Resource(node="node-1", cluster="west"))
-    assert levels(tmp_path, meter, billed("i-9", "node-1")) == [(1, 3, 2)]
-    assert only_parts(tmp_path / "x", meter, billed("i-9", "node-1")) == {"team:t": 1}
+    resources = Resource(node="node-1", cluster="east"), Resource(node="node-1", cluster="west")
+    assert levels(tmp_path, resources, billed("i-9", "node-1")) == [(3, 2)]
+    assert only_parts(tmp_path / "x", work_on(*resources), billed("i-9", "node-1")) == {"team:t": 1}
 
 
 def test_a_configured_node_is_joined_by_the_id_it_is_given(tmp_path):
-    meter = work_on(Resource(node="ip-10-0-0-1", cluster="east"))
+    node = Resource(node="ip-10-0-0-1", cluster="east")
     config = MeteringConfig(nodes={"ip-10-0-0-1": "i-0abc"})
-    assert levels(tmp_path, meter, billed(ARN), metering=config) == [(1, 2, 1)]
-    assert levels(tmp_path / "x", meter, billed(ARN)) == []
+    assert levels(tmp_path, [node], billed(ARN), config.nodes.items()) == [(2, 1)]
+    assert levels(tmp_path, [node], billed(ARN)) == []
+    assert only_parts(tmp_path / "x", work_on(node), billed(ARN), metering=config) == {"job-1": 1}
 
 
 @pytest.mark.xfail(

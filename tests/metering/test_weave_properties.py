@@ -25,7 +25,7 @@ SCALE = {Measure.GPU_SECONDS: 8, Measure.CPU_CORE_SECONDS: 96, Measure.MEMORY_BY
 ODD = rule("odd", shares=[(1, {"team": "x"}), (2, {"team": "y"})], equals={"resource_id": ("job-1",)})
 
 QUICK = settings(
-    max_examples=25,
+    max_examples=8,
     phases=(Phase.generate,),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -13,7 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from apportion.app.asking import amount_explained, charge_explained, kept_out, problems, report, reports
+    from apportion.app.asking import (
+        amount_explained,
+        charge_explained,
+        kept_out,
+        problems,
+        report,
+        reports,
+        sensitivity,
+    )
     from apportion.app.billing import ingest
     from apportion.app.checking import doctor, verify
     from apportion.app.demonstration import demo
@@ -30,6 +38,7 @@ _HOMES = {
     "report": "asking",
     "reports": "asking",
     "kept_out": "asking",
+    "sensitivity": "asking",
     "ingest": "billing",
     "doctor": "checking",
     "verify": "checking",
@@ -65,6 +74,7 @@ __all__ = [
     "report",
     "reports",
     "run",
+    "sensitivity",
     "tags_check",
     "tags_coverage",
     "tags_policy",

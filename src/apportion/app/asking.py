@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from apportion.core.money import from_quanta, plain, quanta
 from apportion.core.period import Period
 from apportion.core.problems import Severity
+from apportion.core.progress import Progress, silent
 from apportion.errors import NoData, UnknownName
 from apportion.ledger.explain import AmountExplained, ChargeExplained, explain_amount, explain_charge
+from apportion.ledger.sensitivity import Sensitivity
+from apportion.ledger.sensitivity import sensitivity as ledger_sensitivity
 from apportion.reports import SOCKET
 from apportion.reports.reading.opening import open_run
 
@@ -101,6 +104,30 @@ def amount_explained(
 def charge_explained(project: Project, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
     """Where a charge of the current run came from and where it went."""
     return explain_charge(project.store, current_run(project), charge_id, metric=metric, memory=project.memory)
+
+
+def sensitivity(
+    project: Project,
+    *,
+    by: str = "team",
+    period: Period | None = None,
+    metric: str = "BilledCost",
+    progress: Progress = silent,
+) -> Sensitivity:
+    """What each owner of the current run would get under every named weight set; by default in the last month.
+
+    `by` is team, project, model, environment or business-unit. Nothing is stored. Raises `UnknownName` or `NoData`.
+    """
+    run = current_run(project)
+    return ledger_sensitivity(
+        project.store,
+        run,
+        by=by,
+        period=period or latest_month(run),
+        metric=metric,
+        memory=project.memory,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True, slots=True)

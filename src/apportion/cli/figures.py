@@ -44,6 +44,16 @@ def places_for(amounts: list[Decimal | None]) -> int:
     return 2 if largest >= 100 or not largest else 4 if largest >= 1 else 8  # noqa: PLR2004 - cents, hundredths of cents
 
 
+def quantity(amount: Decimal) -> str:
+    """Hours and the like: four digits after the point below one, none from ten thousand on, else two.
+
+    >>> quantity(Decimal("1234.5678")), quantity(Decimal("0.04567")), quantity(Decimal(28006297)), quantity(Decimal(0))
+    ('1,234.57', '0.0457', '28,006,297', '0')
+    """
+    size = abs(amount)
+    return money(amount, 0 if not size or size >= 10_000 else 4 if size < 1 else 2)  # noqa: PLR2004 - as said above
+
+
 def change(amount: Decimal | None, places: int = 2) -> str:
     """A signed amount; more is +."""
     text = money(amount, places)

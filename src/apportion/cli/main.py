@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Read": {
         "report": "Show cost by team, model, project, service and more.",
         "explain": "Trace an amount to its rules and billing rows, or a charge to its owners.",
+        "sensitivity": "Show what other weights of GPU, core and memory would change.",
         "problems": "List what was wrong in the bills, with file and row.",
         "tags": "Show tag coverage, what to tag first, spellings; check plans.",
         "export": "Write the result as a FOCUS dataset.",

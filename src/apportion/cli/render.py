@@ -184,6 +184,8 @@ def text(value: Cell, column: Column, places: int = 2) -> str:
 def _figure(value: Decimal, column: Column, places: int) -> str:
     if column.kind is Kind.EXACT:
         return figures.exact(value)
+    if column.kind is Kind.QUANTITY:
+        return figures.quantity(value)
     if column.ratio or column.kind is Kind.SHARE:
         return figures.percent(value, signed=column.kind is Kind.CHANGE)
     return figures.change(value, places) if column.kind is Kind.CHANGE else figures.money(value, places)

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     SHARE = "share"
     SERIES = "series"
     COUNT = "count"
+    QUANTITY = "quantity"
+    """Hours and the like: rounded in tables."""
 
 
 Cell = str | int | bool | Decimal | tuple[Decimal | None, ...] | None

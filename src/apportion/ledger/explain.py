@@ -13,6 +13,7 @@ from apportion.core.targets import COLUMNS, DIMENSIONS
 from apportion.engine import duck
 from apportion.engine.dialect import DUCKDB, compile_sql
 from apportion.errors import NoData
+from apportion.ledger.explain_metered import MeteredUse, metered_uses
 from apportion.ledger.filters import Filters, as_known, condition
 from apportion.ledger.held import held_parts
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from apportion.engine.duck import DuckDb
     from apportion.store import Store
     from apportion.store.records import Part, Run, Snapshot
+
+_Row = dict[str, Any]
+"""A piece as `_DESCRIBED` gives it, by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Reason:
 class ChargePiece:
     """One piece of one charge and the way back to the delivered record.
 
-    `amount` is the piece, `whole_amount` the charge; the piece is the interval [low, high) of `whole`.
+    `amount` is the piece, `whole_amount` the charge; the piece is the interval [low, high) of `whole`. `workload_kind`,
+    `workload_id`, `host_team` and `metered` are None where nothing was metered.
     """
 
     charge_id: str
@@ -61,6 +66,10 @@ class ChargePiece:
     rules: Mapping[str, str]
     amount: Decimal | None
     whole_amount: Decimal | None
+    workload_kind: str | None = None
+    workload_id: str | None = None
+    host_team: str | None = None
+    metered: MeteredUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +137,10 @@ def explain_amount(
         reasons = _reasons(db, metric=metric, filters=filters)
         if not reasons:
             raise NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")
-        pieces = [p for part in parts for p in _largest(db, store, part, metric=metric, filters=filters, limit=limit)]
-    pieces.sort(key=lambda found: (-abs(quanta(found[1].amount or Decimal(0))), found[1].charge_id, found[1].low))
+        found = [
+            row for part in parts for row in _largest(db, store, part, metric=metric, filters=filters, limit=limit)
+        ]
+        pieces = _pieces(db, store, run, _first(found, metric, limit), metric)
     return tuple(
         AmountExplained(
             run_id=run.id,
@@ -137,7 +148,7 @@ def explain_amount(
             metric=metric,
             amount=from_quanta(sum(quanta(reason.amount) for reason in given)),
             reasons=tuple(given),
-            pieces=tuple(piece for code, piece in pieces if code == currency)[:limit],
+            pieces=tuple(pieces.get(currency, ())),
             count=sum(reason.charges for reason in given),
         )
         for currency, given in reasons.items()
@@ -156,12 +167,52 @@ def _reasons(db: DuckDb, *, metric: str, filters: Filters) -> dict[str, list[Rea
 
 def _largest(
     db: DuckDb, store: Store, part: Part, *, metric: str, filters: Filters, limit: int
-) -> list[tuple[str, ChargePiece]]:
-    snapshot = _open(db, store, part)
+) -> list[tuple[Part, _Row]]:
+    _open(db, store, part)
     held, values = condition(filters)
     sql = _LARGEST.format(conditions=held, metric=tables.quoted(metric), limit=limit)
-    rows = db.table(sql, values).to_pylist()
-    return [(row["BillingCurrency"], _piece(row, snapshot, metric)) for row in rows]
+    return [(part, row) for row in db.table(sql, values).to_pylist()]
+
+
+def _first(found: list[tuple[Part, _Row]], metric: str, limit: int) -> list[tuple[Part, _Row]]:
+    """The largest pieces of each currency, the largest first."""
+
+    def place(each: tuple[Part, _Row]) -> tuple[int, str, int, int]:
+        part, row = each
+        size = -abs(quanta(row[metric] or Decimal(0)))
+        return (size, part.snapshot_id, row["x_ChargeNo"], row["x_ShareLow"])
+
+    taken: dict[str, int] = {}
+    largest = []
+    for part, row in sorted(found, key=place):
+        code = row["BillingCurrency"]
+        taken[code] = taken.get(code, 0) + 1
+        if taken[code] <= limit:
+            largest.append((part, row))
+    return largest
+
+
+def _pieces(
+    db: DuckDb, store: Store, run: Run, found: list[tuple[Part, _Row]], metric: str
+) -> dict[str, list[ChargePiece]]:
+    """Currency -> pieces in the given order, each with how it was metered."""
+    by_part: dict[str, tuple[Part, list[_Row]]] = {}
+    for part, row in found:
+        by_part.setdefault(part.id, (part, []))[1].append(row)
+    told: dict[tuple[str, int, int], ChargePiece] = {}
+    for part, rows in by_part.values():
+        for row, piece in zip(rows, _of_part(db, store, run, part, rows, metric), strict=True):
+            told[part.id, row["x_ChargeNo"], row["x_ShareLow"]] = piece
+    pieces: dict[str, list[ChargePiece]] = {}
+    for part, row in found:
+        pieces.setdefault(row["BillingCurrency"], []).append(told[part.id, row["x_ChargeNo"], row["x_ShareLow"]])
+    return pieces
+
+
+def _of_part(db: DuckDb, store: Store, run: Run, part: Part, rows: list[_Row], metric: str) -> list[ChargePiece]:
+    snapshot = _open(db, store, part)
+    metered = metered_uses(db, store, run, part, rows)
+    return [_piece(row, snapshot, metric, metered.get((row["x_ChargeNo"], row["x_ShareLow"]))) for row in rows]
 
 
 def _open(db: DuckDb, store: Store, part: Part) -> Snapshot:
@@ -174,7 +225,7 @@ def _open(db: DuckDb, store: Store, part: Part) -> Snapshot:
     return snapshot
 
 
-def _piece(row: Mapping[str, Any], snapshot: Snapshot, metric: str) -> ChargePiece:
+def _piece(row: _Row, snapshot: Snapshot, metric: str, metered: MeteredUse | None) -> ChargePiece:
     file = next(f for f in snapshot.files if f.no == row["x_FileNo"])
     return ChargePiece(
         charge_id=f"{snapshot.id}:{row['x_ChargeNo']}",
@@ -194,6 +245,10 @@ def _piece(row: Mapping[str, Any], snapshot: Snapshot, metric: str) -> ChargePie
         rules={name: row[f"x_{name.capitalize()}RuleId"] for name in DIMENSIONS},
         amount=row[metric],
         whole_amount=row[f"{metric}_whole"],
+        workload_kind=row["x_WorkloadKind"],
+        workload_id=row["x_WorkloadId"],
+        host_team=row["x_HostTeam"],
+        metered=metered,
     )
 
 
@@ -211,8 +266,9 @@ def explain_charge(
     with duck.session(memory=memory, temp=store.stage()) as db:
         snapshot = _open(db, store, part)
         rows = db.table(_ONE, [int(number)]).to_pylist()
-    if not rows:
-        raise NoData(f"Snapshot {snapshot.id} has no charge {number}.", f"It has charges 1 to {snapshot.rows}.")
+        if not rows:
+            raise NoData(f"Snapshot {snapshot.id} has no charge {number}.", f"It has charges 1 to {snapshot.rows}.")
+        pieces = tuple(_of_part(db, store, run, part, rows, metric))
     first = rows[0]
     return ChargeExplained(
         run_id=run.id,
@@ -221,7 +277,7 @@ def explain_charge(
         dimensions={c: str(first[c]) for c in tables.ATTRIBUTES if c != "Tags" and first.get(c) is not None},
         amounts={name: first[f"{name}_whole"] for name in focus.METRICS if first[f"{name}_whole"] is not None},
         tags=dict(first["Tags"] or ()),
-        pieces=tuple(_piece(row, snapshot, metric) for row in rows),
+        pieces=pieces,
     )
 
 

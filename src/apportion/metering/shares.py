@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from apportion.core.config import ComponentWeights, MeteringConfig
     from apportion.engine.duck import DuckDb
 
-SHARES_VERSION = "metered-2"
+SHARES_VERSION = "metered-4"
 """Changes whenever the same usage and charges would give other shares: part of the id of every stored result."""
 
 IDLE_RULE = "metering:idle"
@@ -100,14 +100,17 @@ SELECT * FROM work UNION ALL SELECT * FROM idle UNION ALL SELECT * FROM owned
 
 _KEY = "kind, held_no, base_no, host_team"
 
+# Time in which no meter looked belongs to the job or endpoint that the bill itself names, where it does.
 CANDIDATES = f"""
 CREATE OR REPLACE TEMP TABLE candidates AS
 WITH keys AS (SELECT DISTINCT {_KEY} FROM metered_pieces WHERE high > low)
 SELECT row_number() OVER (ORDER BY k.kind, k.held_no NULLS FIRST, k.base_no NULLS FIRST, k.host_team) AS candidate_no,
        k.kind, k.held_no, k.base_no, k.host_team,
        {{targets}}, {{tiers}}, {{rules}},
-       CASE k.kind WHEN 'work' THEN w.x_WorkloadKind ELSE k.kind END AS x_WorkloadKind,
-       CASE WHEN k.kind = 'work' THEN w.x_WorkloadId END AS x_WorkloadId, k.host_team AS x_HostTeam
+       CASE k.kind WHEN 'work' THEN w.x_WorkloadKind WHEN 'unmetered' THEN coalesce(b.x_WorkloadKind, k.kind)
+                   ELSE k.kind END AS x_WorkloadKind,
+       CASE k.kind WHEN 'work' THEN w.x_WorkloadId WHEN 'unmetered' THEN b.x_WorkloadId END AS x_WorkloadId,
+       k.host_team AS x_HostTeam
 FROM keys AS k
 LEFT JOIN held_rows AS h ON h.held_no = k.held_no
 LEFT JOIN workloads AS w ON w.x_WorkloadNo = h.x_AttributeNo

@@ -18,7 +18,10 @@ COMPONENTS = ("gpu", "cpu", "memory", "other")
 
 _HOUR = 3_600_000_000
 _MICRO = 1_000_000
-_NANO = 1_000_000_000
+UNIT = 1_000_000_000
+"""What one of a measure is counted as: billionths. Memory and storage are counted in whole byte-seconds."""
+TOKEN_UNIT = UNIT * 1000
+"""What one token of weight 1 is counted as."""
 _PRECISE = 10**22
 """Larger quantities are divided without their last digits, so that a whole of them stays inside of 128 bits."""
 
@@ -70,23 +73,24 @@ SELECT f.x_WorkloadNo, f.x_ResourceNo, f.x_Hour, f.x_SourceNo, f.family, f.x_Bas
        CASE f.x_Measure
            WHEN '{Measure.MEMORY_BYTE_SECONDS}' THEN CAST(f.x_Quantity AS HUGEINT)
            WHEN '{Measure.STORAGE_BYTE_SECONDS}' THEN CAST(f.x_Quantity AS HUGEINT)
-           WHEN '{Measure.TOKENS_INPUT}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_input
-           WHEN '{Measure.TOKENS_CACHED}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_cached
-           WHEN '{Measure.TOKENS_CACHE_WRITE}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_write
-           WHEN '{Measure.TOKENS_OUTPUT}' THEN CAST(f.x_Quantity AS HUGEINT) * $token_output
-           ELSE CAST(f.x_Quantity * {_NANO} AS HUGEINT)
+           WHEN '{Measure.TOKENS_INPUT}' THEN CAST(f.x_Quantity * {UNIT} AS HUGEINT) * $token_input // 1000
+           WHEN '{Measure.TOKENS_CACHED}' THEN CAST(f.x_Quantity * {UNIT} AS HUGEINT) * $token_cached // 1000
+           WHEN '{Measure.TOKENS_CACHE_WRITE}' THEN CAST(f.x_Quantity * {UNIT} AS HUGEINT) * $token_write // 1000
+           WHEN '{Measure.TOKENS_OUTPUT}' THEN CAST(f.x_Quantity * {UNIT} AS HUGEINT) * $token_output // 1000
+           ELSE CAST(f.x_Quantity * {UNIT} AS HUGEINT)
        END AS amount
 FROM families AS f
 JOIN chosen AS c ON c.x_ResourceNo = f.x_ResourceNo AND c.family = f.family
 """
 
-_EFFECTIVE = """
+EFFECTIVE = """
 CASE $basis
     WHEN 'max' THEN coalesce(greatest(coalesce(requested, used), coalesce(used, requested)), estimated)
     WHEN 'requested' THEN coalesce(requested, used, estimated)
     ELSE coalesce(used, requested, estimated)
 END
 """
+"""SQL: what counts of `requested`, `used` and `estimated` under the setting `$basis`."""
 
 # Requested and used are of one thing; several measures of one family (kinds of tokens) add up.
 HOURLY = f"""
@@ -100,7 +104,7 @@ WITH bases AS (
     WHERE x_WorkloadNo IS NOT NULL
     GROUP BY ALL
 )
-SELECT x_ResourceNo, x_WorkloadNo, x_Hour, component, {_EFFECTIVE} AS amount FROM bases
+SELECT x_ResourceNo, x_WorkloadNo, x_Hour, component, {EFFECTIVE} AS amount FROM bases
 """
 
 # A component is there where a meter saw it used, or says that the machine has it. What only the table of machine types
@@ -122,8 +126,8 @@ SELECT x_SourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM 
 LIVES = """
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH sources AS (
-    SELECT w.x_ResourceNo, min(w.family) AS family, arg_min(w.x_SourceNo, m.x_Rank * 1000000 + w.x_SourceNo)
-               AS x_SourceNo,
+    SELECT w.x_ResourceNo, min(w.family) AS family,
+           arg_min(w.x_SourceNo, CAST(m.x_Rank AS BIGINT) * 1000000000000 + w.x_SourceNo) AS x_SourceNo,
            min(w.x_Hour) AS first_hour, max(w.x_Hour) AS last_hour
     FROM weighed AS w
     JOIN meters AS m ON m.x_SourceNo = w.x_SourceNo

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from apportion.cli.main import Settings
     from apportion.ledger.explain import AmountExplained, ChargeExplained, ChargePiece
+    from apportion.ledger.explain_metered import MeteredUse
 
 REASONS = (
     Column("evidence", "Evidence"),
@@ -37,6 +38,24 @@ PIECES = (
     Column("amount", "Amount", Kind.EXACT),
     Column("repairs", "Repaired"),
     Column("file_sha256", "SHA-256", detail=True),
+)
+METERED = (
+    Column("charge_id", "Charge"),
+    Column("share", "Share", detail=True),
+    Column("workload_kind", "Kind", detail=True),
+    Column("workload", "Job or endpoint"),
+    Column("workload_id", "Id", detail=True),
+    Column("words", "How it was metered"),
+    Column("host_team", "Whose resource"),
+    Column("resource", "Resource", detail=True),
+    Column("measure", "Measure", detail=True),
+    Column("held", "Held", Kind.EXACT, detail=True),
+    Column("capacity", "Of", Kind.EXACT, detail=True),
+    Column("held_share", "Part", Kind.SHARE, ratio=True, detail=True),
+    Column("seconds", "Seconds", Kind.EXACT, detail=True),
+    Column("weights", "Weights"),
+    Column("basis", "Basis"),
+    Column("meters", "Meter"),
 )
 
 
@@ -60,6 +79,7 @@ def command(
     """Show what an amount consists of: rules, services, and its largest billing rows with file, row and hash.
 
     With 'charge ID' (as listed in the first column): where that billing row came from and who got which piece.
+    Of a metered piece it says what was held for how long, by which meter, and by which weights it was divided.
 
     \b
     Examples:
@@ -99,6 +119,7 @@ def amount_sheet(explained: Sequence[AmountExplained], metric: str, kept_out: st
         sections.append(Section(REASONS, reasons, title=f"{found.currency}: why", total=total, **label))
         title = f"{found.currency}: the {len(found.pieces)} largest of {found.count} pieces"
         sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
+        sections += _metered(found.pieces, f"{found.currency}: how they were metered", **label)
     notes = (kept_out,) if kept_out else ()
     return Sheet("explain", f"What {metric} consists of, run {explained[0].run_id}", tuple(sections), notes=notes)
 
@@ -117,6 +138,33 @@ def _piece(piece: ChargePiece) -> tuple[Any, ...]:
         piece.amount,
         piece.repairs,
         piece.file_sha256,
+    )
+
+
+def _metered(pieces: Sequence[ChargePiece], title: str, **label: str) -> list[Section]:
+    """A section for the pieces that were metered, if there are any."""
+    rows = [_metered_row(piece, piece.metered) for piece in pieces if piece.metered is not None]
+    return [Section(METERED, rows, title=title, **label)] if rows else []
+
+
+def _metered_row(piece: ChargePiece, use: MeteredUse) -> tuple[Any, ...]:
+    return (
+        piece.charge_id,
+        _share(piece),
+        piece.workload_kind,
+        use.workload_name or piece.workload_id or piece.workload_kind,
+        piece.workload_id,
+        use.words,
+        piece.host_team,
+        use.resource,
+        use.measure,
+        use.held,
+        use.capacity,
+        use.share,
+        use.seconds,
+        use.weights,
+        use.basis,
+        ", ".join(use.meters) or None,
     )
 
 
@@ -143,6 +191,7 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
     said = [*found.dimensions.items(), *((f"tag {key}", value) for key, value in found.tags.items())]
     sections = (
         Section(owners, rows, title="Who got it"),
+        *_metered(found.pieces, "How it was metered"),
         Section(
             (Column("metric", "Metric"), Column("amount", found.currency, Kind.EXACT)),
             list(found.amounts.items()),

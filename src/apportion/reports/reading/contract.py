@@ -31,6 +31,8 @@ class Kind(StrEnum):
     SERIES = "series"
     """A tuple of amounts, oldest month first: what a sparkline is drawn from."""
     COUNT = "count"
+    QUANTITY = "quantity"
+    """An exact number of what the unit says: hours, GiB-months."""
 
 
 RATIO = "ratio"

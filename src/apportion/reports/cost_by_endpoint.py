@@ -1,0 +1,134 @@
+"""What each endpoint and API key served and cost: by request, by token, and how much of its machines was idle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from apportion.core.measures import Measure, WorkloadKind
+from apportion.reports.reading.change import ratio, rounded
+from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Row, Section
+from apportion.reports.reading.metered import open_metered
+from apportion.reports.reading.places import open_places
+from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.work import ENDPOINTS, Work, currencies, in_hours, total_cost, total_held, works
+from apportion.reports.reading.work_rows import by_cost, uncharged_note, unit_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+TOKENS = (Measure.TOKENS_INPUT, Measure.TOKENS_CACHED, Measure.TOKENS_CACHE_WRITE, Measure.TOKENS_OUTPUT)
+THOUSAND, MILLION = 1000, 1_000_000
+
+# What was idle of all that the resources cost which the endpoint has a part of; its own share of them does not matter.
+IDLE_SHARES = f"""
+WITH resources_costs AS (
+    SELECT BillingCurrency, resource_key, SUM(cost) AS cost,
+           coalesce(SUM(cost) FILTER (WHERE x_WorkloadKind = '{WorkloadKind.IDLE}'), 0) AS idle
+    FROM place_costs
+    WHERE resource_key IS NOT NULL
+    GROUP BY ALL
+),
+used AS (
+    SELECT DISTINCT BillingCurrency, resource_key, x_WorkloadId FROM place_costs WHERE x_WorkloadId IS NOT NULL
+)
+SELECT u.BillingCurrency, u.x_WorkloadId, SUM(r.idle), SUM(r.cost)
+FROM used AS u
+JOIN resources_costs AS r ON r.BillingCurrency = u.BillingCurrency AND r.resource_key = u.resource_key
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+_Idle = dict[tuple[str, str], "Decimal | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """Requests and tokens, exact; None where nobody counted them."""
+
+    requests: Fraction | None
+    tokens: Mapping[Measure, Fraction]
+
+    @property
+    def all_tokens(self) -> Fraction | None:
+        return sum(self.tokens.values(), Fraction(0)) if self.tokens else None
+
+
+def _answer(asked: Asked) -> Answer:
+    open_metered(asked)
+    open_places(asked)
+    endpoints = [work for work in works(asked).values() if work.kind in ENDPOINTS]
+    idle: _Idle = {(row[0], row[1]): ratio(row[2], row[3]) for row in asked.db.rows(IDLE_SHARES)}
+    shown = currencies(asked, endpoints)
+    sections = [_section(currency, endpoints, idle, uncharged=currency == shown[0]) for currency in shown]
+    told = tuple(section for section in sections if section.rows)
+    if not told:
+        words = "No endpoint or API key was metered or named by these bills."
+        return Answer(REPORT.title, asked.period, asked.metric, (), (words,))
+    notes = (*uncharged_note(endpoints, "endpoint", "endpoints"), *missing_metric(asked))
+    return Answer(REPORT.title, asked.period, asked.metric, told, notes)
+
+
+def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged: bool) -> Section:
+    listed = [work for work in endpoints if currency in work.costs or (uncharged and not work.costs)]
+    rows = tuple(_row(work, currency, idle.get((currency, work.id))) for work in sorted(listed, key=by_cost(currency)))
+    served = _Served(
+        total_held(listed, Measure.REQUESTS),
+        {measure: held for measure in TOKENS if (held := total_held(listed, measure)) is not None},
+    )
+    hours = in_hours(total_held(listed, Measure.GPU_SECONDS))
+    total = ("Total", *[None] * 4, *_counts(served), hours, total_cost(listed, currency), *[None] * 3)
+    return Section(currency, _columns(currency), rows, total)
+
+
+def _row(work: Work, currency: str, idle: Decimal | None) -> Row:
+    served = _Served(
+        work.held.get(Measure.REQUESTS), {measure: work.held[measure] for measure in TOKENS if measure in work.held}
+    )
+    cost = work.costs[currency].chosen if currency in work.costs else None
+    return (
+        work.name,
+        work.id,
+        work.kind,
+        work.named("team"),
+        work.named("model"),
+        *_counts(served),
+        work.hours(Measure.GPU_SECONDS),
+        cost,
+        unit_cost(work, currency, _by(served.requests, THOUSAND)),
+        unit_cost(work, currency, _by(served.all_tokens, MILLION)),
+        idle,
+    )
+
+
+def _counts(served: _Served) -> tuple[Decimal | None, ...]:
+    return (_by(served.requests, 1), *(_by(served.tokens.get(measure), 1) for measure in TOKENS))
+
+
+def _by(count: Fraction | None, units: int) -> Decimal | None:
+    return None if count is None else rounded(count / units)
+
+
+def _columns(currency: str) -> tuple[Column, ...]:
+    return (
+        Column("endpoint", "Endpoint", Kind.TEXT),
+        Column("id", "Id", Kind.TEXT, detail=True),
+        Column("kind", "Kind", Kind.TEXT, detail=True),
+        Column("team", "Team", Kind.TEXT),
+        Column("model", "Model", Kind.TEXT),
+        Column("requests", "Requests", Kind.QUANTITY, "requests"),
+        Column("tokens_input", "Tokens in", Kind.QUANTITY, "tokens", detail=True),
+        Column("tokens_cached", "Cached", Kind.QUANTITY, "tokens", detail=True),
+        Column("tokens_cache_write", "Cache written", Kind.QUANTITY, "tokens", detail=True),
+        Column("tokens_output", "Tokens out", Kind.QUANTITY, "tokens", detail=True),
+        Column("gpu_hours", "GPU-hours", Kind.QUANTITY, "GPU-hours"),
+        Column("cost", "Cost", Kind.MONEY, currency),
+        Column("cost_per_1000_requests", "1,000 requests", Kind.MONEY, f"{currency} a thousand requests"),
+        Column("cost_per_million_tokens", "A million tokens", Kind.MONEY, f"{currency} a million tokens"),
+        Column("idle_share", "Idle beside it", Kind.SHARE, RATIO),
+    )
+
+
+REPORT = Report("cost_by_endpoint", "Cost by endpoint and API key", _answer)
