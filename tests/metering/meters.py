@@ -133,7 +133,7 @@ def usage_parts(meters, folder, settings=None, threads=1):
         for month, several in sorted(readings(db, meters, folder).items()):
             place = folder / f"usage-{month}"
             place.mkdir()
-            made = usage_of(db, several, place)
+            made = usage_of(db, several, place, nodes=settings.metering.nodes if settings else {})
             if settings is not None:
                 write_rows(db, made.workloads, settings.tags.keys, place / "rows.parquet")
                 pq.write_table(resolve(db, place / "rows.parquet", settings), place / "held.parquet")

@@ -86,9 +86,9 @@ def _by_hour(samples, elsewhere):
     for (hour, *_), filled in told.items():
         seen[hour] = max(seen[hour], min(filled, 1))
     watched = dict(seen)
-    for sample in elsewhere:
-        for hour, _, filled in hours_of(sample):
-            watched[hour] = max(watched.get(hour, Fraction(0)), _looked_at(filled, sample))
+    for sample in [*samples, *elsewhere]:
+        for hour, _, _ in hours_of(sample):
+            watched[hour] = max(watched.get(hour, Fraction(0)), _looked_at(Fraction(1), sample))
     return amounts, ceiling, seen, watched
 
 

@@ -36,7 +36,7 @@ def work_on(*resources):
     )
 
 
-def levels(folder, resources, charge, nodes=()):
+def levels(folder, resources, charge):
     """(level, how many resources match) of the charge's row; empty where none does."""
     rows = [
         {"x_ResourceNo": no, "x_MeteredId": one.id, "x_Node": one.node, "x_Account": one.account, "x_Family": 1}
@@ -45,9 +45,6 @@ def levels(folder, resources, charge, nodes=()):
     with session() as db:
         db.read_parquet("attributes", [write(folder, [row(ResourceId=charge.resource, **charge.columns)])])
         db.register("resources", pa.Table.from_pylist(rows, schema(tables.RESOURCES)))
-        pairs = [{"node": node, "resource_id": resource_id} for node, resource_id in nodes]
-        names = pa.schema([("node", pa.string()), ("resource_id", pa.string())])
-        db.register("configured_nodes", pa.Table.from_pylist(pairs, names))
         db.run(MATCHES)
         return db.rows("SELECT level, candidates FROM matches")
 
@@ -115,15 +112,24 @@ def test_a_text_that_matches_two_resources_belongs_to_neither_and_is_listed(tmp_
 def test_a_configured_node_is_joined_by_the_id_it_is_given(tmp_path):
     node = Resource(node="ip-10-0-0-1", cluster="east")
     config = MeteringConfig(nodes={"ip-10-0-0-1": "i-0abc"})
-    assert levels(tmp_path, [node], billed(ARN), config.nodes.items()) == [(2, 1)]
     assert levels(tmp_path, [node], billed(ARN)) == []
     assert only_parts(tmp_path / "x", work_on(node), billed(ARN), metering=config) == {"job-1": 1}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="[metering.nodes] names a resource only when the bill is joined: its usage stays another resource's",
-)
+def test_a_node_that_one_meter_knows_by_id_is_that_resource_for_every_meter(tmp_path):
+    both = work_on(Resource(node="ip-10-0-0-1", cluster="east"), Resource(id="i-0abc", node="ip-10-0-0-1"))
+    assert only_parts(tmp_path, both, billed(ARN)) == {"job-1": 0.5, "job-2": 0.5}
+
+
+def test_a_node_name_that_stands_for_two_machines_is_neither(tmp_path):
+    several = work_on(
+        Resource(node="node-1", cluster="east"),
+        Resource(id="i-0abc", node="node-1", cluster="east"),
+        Resource(id="i-0def", node="node-1", cluster="west"),
+    )
+    assert only_parts(tmp_path, several, billed(ARN)) == {"job-2": 1}
+
+
 def test_a_configured_node_is_the_resource_that_another_meter_knows_by_id(tmp_path):
     meter = work_on(Resource(node="ip-10-0-0-1", cluster="east"), Resource(id="i-0abc", node="ip-10-0-0-1"))
     config = MeteringConfig(nodes={"ip-10-0-0-1": "i-0abc"})

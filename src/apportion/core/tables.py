@@ -166,7 +166,8 @@ USAGE: Columns = {
     "x_Measure": "VARCHAR",
     "x_Basis": "VARCHAR",
     "x_Quantity": QUANTITY,
-    "x_Coverage": "DECIMAL(5,4)",
+    "x_Coverage": "DECIMAL(5,4)",  # the part of the hour that was seen
+    "x_Looked": "DECIMAL(5,4)",  # how well the meter looked: 1 for ten minutes that were seen whole
     "x_SourceNo": "INTEGER",
 }
 """One quantity of one measure for one workload on one resource in one UTC hour, from the meter that counts there."""

@@ -13,7 +13,11 @@ def portion(quantity: str, low: str, high: str, whole: str) -> str:
     Parts of one quantity that tile its whole add up to it, and each is within a billionth of fair. Quantities below
     10^27 and wholes below 10^15 stay inside of 128 bits.
     """
-    units = f"CAST({quantity} * 1000000000 AS HUGEINT)"
+    # a DECIMAL(38,9) times 10^9 would leave 38 digits from 10^20 on
+    units = (
+        f"(CAST(trunc({quantity}) AS HUGEINT) * 1000000000"
+        f" + CAST(({quantity} - CAST(trunc({quantity}) AS {QUANTITY})) * 1000000000 AS HUGEINT))"
+    )
     wide_low, wide_high, wide = (f"CAST({each} AS HUGEINT)" for each in (low, high, whole))
 
     def up_to(end: str) -> str:

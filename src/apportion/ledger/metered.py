@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from apportion.core import tables
+from apportion.core.config import version_of
 from apportion.core.period import Month
 from apportion.engine import duck
 from apportion.metering import shares as metered_shares
@@ -78,14 +79,15 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
 
 def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:
     ids = [reading.id for reading in readings]
-    words = (str(month), *ids, USAGE_VERSION, ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
+    nodes = version_of(dict(config.metering.nodes))
+    words = (str(month), *ids, nodes, USAGE_VERSION, ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def _calculate(store: Store, config: Config, readings: Sequence[Snapshot], *, memory: str) -> Path:
     folder, work = store.stage(), store.stage()
     with duck.session(memory=memory, temp=work) as db:
-        made = usage_of(db, [_reading(store, each) for each in readings], folder)
+        made = usage_of(db, [_reading(store, each) for each in readings], folder, nodes=config.metering.nodes)
         rows = work / "workloads.parquet"
         write_rows(db, made.workloads, config.tags.keys, rows)
         held = resolve(db, rows, config)

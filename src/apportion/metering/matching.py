@@ -31,10 +31,9 @@ billed_keys AS (
     SELECT x_AttributeNo, 4, account FROM billed WHERE account <> ''
 ),
 named AS (
-    SELECT x_ResourceNo, lower(coalesce(n.resource_id, r.x_MeteredId)) AS id, lower(r.x_Node) AS node,
+    SELECT x_ResourceNo, lower(r.x_MeteredId) AS id, lower(r.x_Node) AS node,
            CASE WHEN r.x_MeteredId IS NULL AND r.x_Node IS NULL THEN lower(r.x_Account) END AS account
     FROM resources AS r
-    LEFT JOIN configured_nodes AS n ON n.node = r.x_Node
     WHERE r.x_Family IS NOT NULL
 ),
 metered_keys AS (
@@ -64,5 +63,5 @@ GROUP BY x_AttributeNo, level
 """
 """`matches`: attribute row -> level, number of resources that match on it, and the resource (if it is one).
 
-Reads `attributes`, `resources` and `configured_nodes` (node, resource_id).
+Reads `attributes` and `resources`.
 """

@@ -185,10 +185,8 @@ def _version_of(config: MeteringConfig) -> str:
 
 
 def _register_settings(db: DuckDb, config: MeteringConfig) -> None:
-    """The tables `configured_nodes`, `unit_weights` and `sizes`: what is configured for the metered resources."""
+    """The tables `unit_weights` and `sizes`: what is configured for the metered resources."""
     found = db.rows("SELECT x_ResourceNo, x_InstanceType FROM resources ORDER BY x_ResourceNo")
-    nodes = sorted(config.nodes.items())
-    db.register("configured_nodes", _table({"node": pa.string(), "resource_id": pa.string()}, nodes))
     kinds = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "weight": pa.int64(), "per": pa.int64()}
     db.register("unit_weights", _table(kinds, [row for no, kind in found for row in _unit_weights(no, kind, config)]))
     sizes = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "size": pa.int64(), "per": pa.int64()}

@@ -120,7 +120,7 @@ SELECT x_ResourceNo, component FROM weighed WHERE x_WorkloadNo IS NULL AND amoun
 # hour and not this resource says that it was not there; a source that saw nothing says nothing.
 WATCHED = """
 CREATE OR REPLACE TEMP TABLE watched AS
-SELECT x_SourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM usage GROUP BY ALL
+SELECT x_SourceNo, x_Hour, max(CAST(x_Looked * 10000 AS BIGINT)) AS seen FROM usage GROUP BY ALL
 """
 
 LIVES = """

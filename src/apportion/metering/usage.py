@@ -24,12 +24,12 @@ from apportion.core.measures import Measure, Rank
 from apportion.engine.portion import portion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from apportion.engine.duck import DuckDb
 
-USAGE_VERSION = "usage-3"
+USAGE_VERSION = "usage-4"
 """Changes whenever the same samples would give other usage: part of the id of every stored result."""
 
 _KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
@@ -81,10 +81,24 @@ RESOURCE_KEY = """coalesce(lower(x_MeteredId), 'node:' || coalesce(x_Cluster, ''
 _WORKLOAD = ", ".join(tables.quoted(name) for name in tables.WORKLOAD)
 _RESOURCE = ", ".join(tables.quoted(name) for name in tables.RESOURCE)
 
+# A node that the configuration, or any meter, knows by its id in the bill is that resource for every meter.
 READ = f"""
 CREATE OR REPLACE TEMP TABLE all_subjects AS
+WITH known AS (
+    SELECT x_Node AS node, min(x_MeteredId) AS resource_id
+    FROM read_subjects
+    WHERE x_Node <> '' AND x_MeteredId <> ''
+    GROUP BY x_Node
+    HAVING count(DISTINCT lower(x_MeteredId)) = 1
+),
+named AS (
+    SELECT s.* REPLACE (coalesce(n.resource_id, s.x_MeteredId, k.resource_id) AS x_MeteredId)
+    FROM read_subjects AS s
+    LEFT JOIN configured_nodes AS n ON n.node = s.x_Node
+    LEFT JOIN known AS k ON k.node = s.x_Node
+)
 SELECT x_FileNo, x_SourceNo, x_SubjectNo, {_WORKLOAD}, {_RESOURCE}, {RESOURCE_KEY} AS resource_key
-FROM read_subjects
+FROM named
 """
 
 _LATER = "x_FileNo * CAST(1000000000 AS BIGINT) + x_SubjectNo"
@@ -217,7 +231,8 @@ single AS (
 SELECT x_WorkloadNo, x_ResourceNo, x_Cluster, x_SourceNo, x_Rank, x_Hour, x_Measure, x_Basis, x_Key,
        x_Measure IN ({_MACHINE}) AS of_machine,
        sum({portion("x_Quantity", *(_IN_HOUR.format(end=end) for end in ("low", "high", "x_End")))}) AS x_Quantity,
-       sum(CAST(x_Coverage * 10000 AS BIGINT) * (epoch_us(high) - epoch_us(low)) // 3600000000) AS observed
+       sum(CAST(x_Coverage * 10000 AS BIGINT) * (epoch_us(high) - epoch_us(low)) // 3600000000) AS observed,
+       max(CAST(x_Coverage * 10000 AS BIGINT)) AS looked
 FROM single
 GROUP BY ALL
 """
@@ -236,7 +251,7 @@ GROUP BY x_ResourceNo, x_Hour, of_machine
 USAGE = f"""
 WITH said AS (
     SELECT h.x_WorkloadNo, h.x_ResourceNo, h.x_Hour, h.x_Measure, h.x_Basis, h.x_SourceNo,
-           sum(h.x_Quantity) AS quantity, max(h.observed) AS observed
+           sum(h.x_Quantity) AS quantity, max(h.observed) AS observed, max(h.looked) AS looked
     FROM sample_hours AS h
     LEFT JOIN counting AS c
       ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour AND c.of_machine = h.of_machine
@@ -249,6 +264,7 @@ SELECT x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis,
            AS x_Quantity,
        CAST(CAST(least(max(observed), 10000) AS DECIMAL(9,0)) * CAST('0.0001' AS DECIMAL(4,4)) AS DECIMAL(5,4))
            AS x_Coverage,
+       CAST(CAST(max(looked) AS DECIMAL(9,0)) * CAST('0.0001' AS DECIMAL(4,4)) AS DECIMAL(5,4)) AS x_Looked,
        x_SourceNo
 FROM said
 GROUP BY x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis, x_SourceNo
@@ -269,12 +285,16 @@ SELECT r.*, c.x_Family FROM resources AS r LEFT JOIN chosen AS c ON c.x_Resource
 """
 
 
-def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path) -> Usage:
+def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path, *, nodes: Mapping[str, str]) -> Usage:
     """The usage of one month from all readings of it, written as Parquet into the folder.
 
-    `readings` come in the order in which they were delivered. The files depend on their content, not on threads.
+    `readings` come in the order in which they were delivered; `nodes`: node -> its id in the bill. The files depend on
+    their content, not on threads.
     """
     _read(db, readings)
+    pairs = sorted(nodes.items())
+    names = {"node": [node for node, _ in pairs], "resource_id": [resource_id for _, resource_id in pairs]}
+    db.register("configured_nodes", pa.table({name: pa.array(each, pa.string()) for name, each in names.items()}))
     for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, HOURS, COUNTING):
         db.run(statement)
     made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "workloads", "resources", "meters")))
