@@ -213,7 +213,7 @@ def without_credentials(url: str) -> str:
 
 
 class MeterUnreachable(ApportionError):
-    """The API of a meter refuses or does not answer; nothing of this pull was stored.
+    """The API of a meter refuses or does not answer: days that were complete are kept, nothing was ingested.
 
     `status` is the HTTP status it refused with, None where it did not answer.
     """
@@ -221,7 +221,8 @@ class MeterUnreachable(ApportionError):
     def __init__(self, *, source: str, url: str, what: str, status: int | None = None) -> None:
         super().__init__(
             f"Source '{source}': {without_credentials(url)} {what}.",
-            "Nothing of this pull was stored; check the address and the credentials in the environment, and try again.",
+            "Days that were complete are kept and nothing was ingested; check the address and the credentials in the "
+            "environment, and try again.",
         )
         self.status = status
 

@@ -15,8 +15,12 @@ from tests.tagging.bills import config
 from apportion import app
 from apportion.core import tables
 from apportion.core.arrow import schema
+from apportion.core.config import ComponentWeights, MeteringConfig
 from apportion.core.period import Month
+from apportion.errors import DamagedFile
 from apportion.ledger.metered import months_of, open_usages
+from apportion.metering import shares, weights
+from apportion.metering.shares import settings_version
 
 CONFIG = """
 [project]
@@ -176,3 +180,33 @@ def test_a_charge_of_years_reads_more_months_than_small_numbers_tell_apart(tmp_p
         assert db.rows(found) == [(40,)]
         for name in ("resources", "meters"):
             assert db.rows(f"SELECT count(*) FROM {name}") == [(1,)]
+
+
+def test_the_end_of_october_is_no_moment_of_november(tmp_path):
+    rows = [{"x_ChargeNo": 1, "ChargePeriodStart": START, "ChargePeriodEnd": START + timedelta(days=31)}]
+    pq.write_table(pa.Table.from_pylist(rows, schema(tables.CHARGES)), tmp_path / "charges.parquet")
+    assert months_of(tmp_path / "charges.parquet") == {Month(2026, 10)}
+
+
+def test_a_usage_file_that_was_changed_in_the_state_is_not_read(folder):
+    deliver(folder, [charge("10", 0, 5)], ROWS)
+    with app.open_project(folder) as project:
+        app.ingest(project)
+        usage_part = app.run(project).run.usages[0]
+        path = usage_part.folder / "usage.parquet"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
+    with app.open_project(folder) as project, pytest.raises(DamagedFile, match=r"usage\.parquet"):
+        app.verify(project)
+    with app.open_project(folder) as project, pytest.raises(DamagedFile, match=r"usage\.parquet"):
+        app.run(project)
+
+
+def test_a_new_table_of_machines_or_new_weights_are_other_settings(monkeypatch):
+    before = settings_version(MeteringConfig())
+    monkeypatch.setitem(weights.SHIPPED, "opencost", ComponentWeights(1, 1, 1, "other"))
+    changed = settings_version(MeteringConfig())
+    monkeypatch.setattr(shares, "VERSION", "another")
+    assert len({before, changed, settings_version(MeteringConfig())}) == 3

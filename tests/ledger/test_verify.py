@@ -79,6 +79,17 @@ def moved_between_owners(table: pa.Table) -> pa.Table:
     return with_amounts(table, [second, first, *others])
 
 
+def named_otherwise(table: pa.Table) -> pa.Table:
+    place = table.column_names.index("x_Team")
+    return table.set_column(place, "x_Team", pa.array(["somebody"] * table.num_rows))
+
+
+def test_a_result_that_names_another_owner_than_its_shares_is_found(allocated, tmp_path):
+    run = allocated.store.current_run()
+    found = verify.verify(Tampered(allocated.store, named_otherwise, tmp_path), replace(run, parts=run.parts[-1:]))
+    assert any("the stored sums name another owner" in fault for fault in found.faults)
+
+
 def one_share_lost(table: pa.Table) -> pa.Table:
     return table.slice(1)
 

@@ -57,7 +57,9 @@ def divide(start, end, samples, elsewhere, rules):
     overlap = {hour: (min(end, hour + HOUR) - max(start, hour)) / HOUR.resolution for hour in _hours(start, end)}
     part = {hour: Fraction(overlap[hour]) / Fraction(HOUR / HOUR.resolution) for hour in overlap}
     alive = sum((part[hour] * seen.get(hour, 0) for hour in hours), Fraction(0))
-    missing = sum((part[hour] * (1 - watched.get(hour, 0)) for hour in hours), Fraction(0))
+    looked = min(watched), max(watched)
+    blind = [hour for hour in part if not looked[0] <= hour <= looked[1]]
+    missing = sum((part[hour] * (1 - watched.get(hour, 0)) for hour in {*hours, *blind}), Fraction(0))
     use = defaultdict(Fraction)
     for (work, component, hour), amount in effective.items():
         if hour in part:

@@ -121,9 +121,23 @@ def test_a_node_that_one_meter_knows_by_id_is_that_resource_for_every_meter(tmp_
     assert only_parts(tmp_path, both, billed(ARN)) == {"job-1": 0.5, "job-2": 0.5}
 
 
+def test_nodes_of_one_name_in_two_clusters_are_two_even_where_one_has_an_id(tmp_path):
+    two = work_on(
+        Resource(id="i-0abc", node="node-1", cluster="east"),
+        Resource(node="node-1", cluster="west"),
+    )
+    assert only_parts(tmp_path, two, billed(ARN)) == {"job-1": 1}
+
+
+def test_a_node_is_configured_with_its_cluster_where_names_repeat(tmp_path):
+    two = work_on(Resource(node="node-1", cluster="east"), Resource(node="node-1", cluster="west"))
+    config = MeteringConfig(nodes={"west/node-1": "i-0abc"})
+    assert only_parts(tmp_path, two, billed(ARN), metering=config) == {"job-2": 1}
+
+
 def test_a_node_name_that_stands_for_two_machines_is_neither(tmp_path):
     several = work_on(
-        Resource(node="node-1", cluster="east"),
+        Resource(node="node-1", cluster="south"),
         Resource(id="i-0abc", node="node-1", cluster="east"),
         Resource(id="i-0def", node="node-1", cluster="west"),
     )
@@ -146,3 +160,8 @@ def test_the_charges_of_several_resources_are_divided_each_by_its_own_work(tmp_p
     found = divided(tmp_path, meter, [billed("i-0abc"), billed("arn:x:volume/vol-1"), billed("i-other")])
     assert [rounded(parts_of(shares)) for shares in found.values()] == [{"a": 1}, {"b": 1}, {"team:t": 1}]
     assert holder(found[3][0]) == "team:t"
+
+
+def test_a_node_may_be_named_by_its_very_id(tmp_path):
+    both = work_on(Resource(id="i-0abc"), Resource(node="i-0abc", cluster="slurm"))
+    assert only_parts(tmp_path, both, billed(ARN)) == {"job-1": 0.5, "job-2": 0.5}

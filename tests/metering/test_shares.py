@@ -264,3 +264,9 @@ def test_more_storage_than_the_largest_customer_has_does_not_stop_the_run(tmp_pa
     size = Decimal(10**18 * 31 * 86400)
     meter = Meter([used(work, at(0), end, size, Measure.STORAGE_BYTE_SECONDS, basis=Basis.USED) for work in "ab"])
     assert only_parts(tmp_path, meter, whole(at(0), end)) == {"a": 0.5, "b": 0.5}
+
+
+def test_the_time_before_a_meter_began_is_unmetered_however_long_the_charge(tmp_path):
+    """One charge of ten days, the meter put in on the sixth: by the hour its first five days would be unmetered too."""
+    meter = Meter([gpus("a", at(5 * 24), at(10 * 24), 8), has_gpus(at(5 * 24), at(10 * 24), 8)])
+    assert only_parts(tmp_path, meter, whole(at(0), at(10 * 24))) == {"a": 0.5, "unmetered": 0.5}

@@ -8,6 +8,7 @@ from tests.sources.llm_files import config, document, quantities, read
 from tests.sources.usage_server import served
 
 from apportion.errors import ConfigError, MeterUnreachable
+from apportion.sources import _llm_pull
 from apportion.sources.llm import SOURCE
 from apportion.sources.readings.client import Client
 from apportion.sources.readings.contract import Window
@@ -142,18 +143,56 @@ def test_a_page_that_names_itself_as_the_next_ends_the_pull():
     ):
         pulled(f"{url}/v1", "openai")
     assert str(error.value) == (
-        f"Source 'llm': {url}/v1/organization/usage/completions names the same page as the next one again. Nothing of "
-        "this pull was stored; check the address and the credentials in the environment, and try again."
+        f"Source 'llm': {url}/v1/organization/usage/completions names a page as the next one that was read already. "
+        "Days that were complete are kept and nothing was ingested; check the address and the credentials in the "
+        "environment, and try again."
     )
     assert len(asked) == 2
+
+
+def test_pages_that_go_round_in_a_circle_end_the_pull():
+    pages = [{**empty_openai()[0], "has_more": True, "next_page": name} for name in ("b", "c", "a", "b", "c", "a")]
+    with (
+        served(openai_answers(*pages)) as (url, asked),
+        pytest.raises(MeterUnreachable, match="names a page as the next one that was read already"),
+    ):
+        pulled(f"{url}/v1", "openai")
+    assert len(asked) == 4
+
+
+def test_pages_without_an_end_end_the_pull(monkeypatch):
+    monkeypatch.setattr(_llm_pull, "MOST_PAGES", 3)
+    pages = [{**empty_openai()[0], "has_more": True, "next_page": str(at)} for at in range(9)]
+    with served(openai_answers(*pages)) as (url, asked), pytest.raises(MeterUnreachable, match="more than 3 pages"):
+        pulled(f"{url}/v1", "openai")
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(("total", "refused"), [(3, False), (4, True), (10**12, True)])
+def test_more_pages_than_a_day_can_have_end_the_pull_at_once(monkeypatch, total, refused):
+    monkeypatch.setattr(_llm_pull, "MOST_PAGES", 3)
+    page = {"data": [], "total": 0, "page_size": 1000, "total_pages": total}
+    with served({"/spend/logs/v2": [page] * 5}) as (url, asked):
+        if refused:
+            with pytest.raises(MeterUnreachable, match="has more than 3 pages"):
+                pulled(url, "litellm")
+        else:
+            pulled(url, "litellm")
+    assert len(asked) == (1 if refused else 3)
+
+
+@pytest.mark.parametrize(("api", "name"), [("openai", "OPENAI_ADMIN_KEY"), ("anthropic", "ANTHROPIC_ADMIN_KEY")])
+def test_a_key_that_cannot_be_sent_is_told_by_its_variable_alone(monkeypatch, api, name):
+    monkeypatch.setenv(name, "s3cr\u00e9t")
+    with pytest.raises(ConfigError, match=name) as error:
+        pulled("http://127.0.0.1:9", api)
+    assert "s3cr" not in str(error.value)
 
 
 def test_an_answer_that_is_no_page_ends_the_pull():
     with served({"/spend/logs/v2": [[1]]}) as (url, _), pytest.raises(MeterUnreachable) as error:
         pulled(url, "litellm")
-    assert "/spend/logs/v2 answered with something that is no page of usage. Nothing of this pull was" in str(
-        error.value
-    )
+    assert "/spend/logs/v2 answered with something that is no page of usage. Days that were" in str(error.value)
 
 
 def test_an_api_that_refuses_is_told():

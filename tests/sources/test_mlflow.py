@@ -227,6 +227,14 @@ def test_a_bill_knows_the_place_of_artifacts_by_its_bucket(address, place):
 # -- asking
 
 
+def test_a_token_that_cannot_be_sent_is_told_by_its_variable_alone(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "s3cr\u00e9t")
+    window = Window(datetime(2026, 10, 1), datetime(2026, 10, 2), READ_AT)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN: The token holds") as error:
+        list(SOURCE.pull(client_of("http://127.0.0.1:9", io.StringIO(), READ_AT), window, config()))
+    assert "s3cr" not in str(error.value)
+
+
 def test_an_unknown_choice_of_artifacts_is_told():
     window = Window(READ_AT, READ_AT, READ_AT)
     with pytest.raises(ConfigError) as told:

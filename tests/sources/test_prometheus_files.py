@@ -31,10 +31,11 @@ from tests.sources.prom_answers import (
 from apportion.core.config import SourceConfig
 from apportion.core.measures import Measure
 from apportion.errors import ConfigError, MeterUnreachable, UnknownShape
+from apportion.sources import SOCKET, _prom_pull
 from apportion.sources._prom_metrics import METRICS
 from apportion.sources.prometheus import SOURCE
 from apportion.sources.readings.client import Client
-from apportion.sources.readings.contract import RawFile, Window
+from apportion.sources.readings.contract import COMMON_OPTIONS, RawFile, Window
 
 
 def test_a_failed_query_is_a_fault(tmp_path):
@@ -235,3 +236,83 @@ def test_a_prometheus_that_refuses_ends_the_pull():
     client = Client("prom", "http://p.test", io.StringIO(), AT_10, _http=http)
     with pytest.raises(MeterUnreachable, match="answered 422"):
         list(SOURCE.pull(client, Window(AT_10, AT_11, AT_11), SourceConfig("prom", "prometheus", ())))
+
+
+# --- answers that are not built as they should be ---------------------------------------------------------------------
+
+
+def with_values(*values):
+    return {"metric": {"__name__": CPU, **POD}, "values": list(values)}
+
+
+ODD_MOMENTS = ["1e400", "1e30", "-1", "true", "null", "{}", "[]", '"x"', "NaN", "Infinity"]
+
+
+@pytest.mark.parametrize("moment", ODD_MOMENTS)
+def test_a_sample_without_a_moment_is_a_fault(tmp_path, moment):
+    text = json.dumps(answer(with_values(["AT", "1"]))).replace('"AT"', moment)
+    (tmp_path / "x.jsonl").write_text(text)
+    (fault,) = faults_of(
+        SOURCE.read(RawFile(tmp_path / "x.jsonl", "x.jsonl", None), SourceConfig("prom", "prometheus", ()))
+    )
+    assert (fault.code, fault.column, fault.example, fault.what, fault.fix, fault.rejected) == (
+        "no_moment",
+        CPU,
+        "1",
+        "A sample has no moment in Unix seconds, so it belongs to no hour.",
+        "Save the answer of Prometheus again, as it came.",
+        True,
+    )
+
+
+@pytest.mark.parametrize("function", ["min_over_time", None])
+@pytest.mark.parametrize("point", ["x", None, {}, 7, [], [HOUR_0], [HOUR_0, "1", "2"]])
+def test_a_sample_that_is_no_pair_is_a_fault_in_both_forms(tmp_path, point, function):
+    found = with_values(point)
+    document = kept(f"{function}({CPU}[1h])", found) if function else answer(found)
+    codes = [fault.code for fault in faults_of(read(tmp_path, document))]
+    assert codes == ["no_moment"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    ["x", None, 7, [], {}, {"metric": None, "values": []}, {"metric": {}, "values": None}, {"metric": {"a": 1},
+     "values": []}, {"metric": {"__name__": []}, "values": []}, {"metric": ["x"], "values": [[1, "2"]]}],
+)  # fmt: skip
+def test_what_is_no_series_is_a_fault(tmp_path, found):
+    assert fault_of(tmp_path, answer(found)) == (
+        "no_series",
+        "result",
+        str(found),
+        "An answer holds something that is no series with labels and values.",
+        "Save the answer of Prometheus again, as it came.",
+        True,
+    )
+
+
+def test_series_beside_what_is_none_are_read(tmp_path):
+    found = read(tmp_path, answer("x", held("nvidia_com_gpu", 1)))
+    assert [fault.code for fault in faults_of(found) if fault.rejected] == ["no_series"]
+    assert samples_of(found, Measure.GPU_SECONDS)
+
+
+@pytest.mark.parametrize("result", [None, "x", {}, 7])
+def test_a_result_that_is_no_list_has_no_series(tmp_path, result):
+    body = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+    assert samples_of(read(tmp_path, body), Measure.CPU_CORE_SECONDS) == []
+
+
+def test_a_warning_of_another_shape_is_a_doubt(tmp_path):
+    assert fault_of(tmp_path, {**answer(), "warnings": {"a": 1}})[:3] == ("partial_answer", "warnings", "{'a': 1}")
+
+
+def test_odd_answers_do_not_end_a_pull():
+    body = answer("x", {"metric": None, "values": []}, with_values("x", [None, "1"]))
+    assert _prom_pull._pods_by_hour(body) == {}
+
+
+def test_nodes_are_an_option_of_prometheus_and_of_no_other_meter():
+    assert "nodes" in SOURCE.options
+    assert {"url", "cluster", "read_at", "since", "timeout_seconds"} == COMMON_OPTIONS
+    holders = {name for name in SOCKET.names() if "nodes" in SOCKET.load(name).options}
+    assert holders == {"prometheus"}

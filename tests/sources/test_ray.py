@@ -17,7 +17,7 @@ from tests.sources.samples import DATA, only_faults, only_samples, read_file, re
 from apportion.core.config import SourceConfig
 from apportion.core.measures import Rank, WorkloadKind
 from apportion.errors import UnknownShape
-from apportion.sources.ray import SOURCE, pull
+from apportion.sources.ray import SOURCE, _ran, pull
 from apportion.sources.readings.client import Client
 from apportion.sources.readings.contract import Window
 
@@ -236,3 +236,51 @@ def test_a_pull_asks_for_the_tasks_of_jobs_of_the_window_only(dashboard, tmp_pat
 
 def test_what_runs_inside_of_a_cluster_ranks_below_its_meter():
     assert (SOURCE.rank, SOURCE.complete) == (Rank.NESTED, False)
+
+
+# --- answers that are not built as they should be ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["1e400", "1e30", "1e999999999", "-1", '"x"', "{}", "[]", "[1]", "true"])
+@pytest.mark.parametrize("column", ["start_time_ms", "end_time_ms"])
+def test_a_time_that_is_none_is_a_fault_and_the_others_are_read(tmp_path, column, value):
+    bodies = [[JOB], lists([{**TASK, column: "AT"}, TASK])]
+    text = "".join(json.dumps(body) + "\n" for body in bodies).replace('"AT"', value)
+    found = read_text(SOURCE, tmp_path, "ray.jsonl", text, cluster="c")
+    (fault,) = only_faults(found)
+    assert (fault.code, fault.column, fault.fix) == (
+        "ray_no_moment",
+        "start",
+        "Save the answer of the dashboard again, as it came.",
+    )
+    assert fault.what == "One of the tasks has a start or an end that is no time in milliseconds since 1970."
+    assert fault.example.startswith("t1 ")
+    assert totals(found, who)["ray:c/train", "gpu_seconds", "requested"] == 1
+
+
+@pytest.mark.parametrize("entry", ["x", None, 7, ["x"]])
+@pytest.mark.parametrize("shape", ["jobs", "tasks", "actors"])
+def test_an_entry_that_is_no_object_is_a_fault_and_the_others_are_read(tmp_path, entry, shape):
+    odd = {
+        "jobs": [entry],
+        "tasks": lists([TASK, entry]),
+        "actors": {"data": {"actors": {"a": entry}}},
+    }[shape]
+    found = read(tmp_path, [JOB], lists([TASK]), odd)
+    (fault,) = only_faults(found)
+    assert (fault.code, fault.column, fault.example) == ("ray_odd_entry", shape, str(entry))
+    assert fault.what == f"One of the {shape} is not built as Ray builds it, so what it held was not counted."
+    assert totals(found, who)["ray:c/train", "gpu_seconds", "requested"] > 0
+
+
+@pytest.mark.parametrize("said", [["x"], {"GPU": "x"}, {"GPU": {}}, "GPU", {"GPU": None}])
+def test_resources_that_are_no_numbers_are_a_fault(tmp_path, said):
+    (fault,) = only_faults(read(tmp_path, [JOB], lists([{**TASK, "required_resources": said}])))
+    assert (fault.code, fault.example) == ("ray_odd_entry", "t1")
+
+
+def test_a_job_whose_times_are_none_is_asked_for_when_pulled():
+    window = Window(datetime(2026, 10, 1), datetime(2026, 10, 2), datetime(2026, 10, 2))
+    assert _ran({"start_time": Decimal("1e400")}, window)
+    assert _ran({"start_time": "x"}, window)
+    assert not _ran({"start_time": None}, window)

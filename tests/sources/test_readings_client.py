@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import sys
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sources.scripted_server import ok, serving
 
-from apportion.errors import MeterUnreachable, MissingExtra
+from apportion.errors import ConfigError, MeterUnreachable
 from apportion.sources.readings import client as clients
 from apportion.sources.readings.client import ATTEMPTS, Client, env_prefix
 
@@ -52,6 +51,21 @@ def test_numbers_of_an_answer_are_exact_and_the_answer_is_kept_as_it_came():
     (line,) = client.keep.getvalue().splitlines()
     assert '"body": {"a": 0.1000000000000000055511, "n": NaN,  "i": 12345678901234567890}' in line
     assert '"params": {"q": "up", "step": 3600}' in line
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=klingon", "text/plain; charset=latin-1", "x", ""])
+def test_an_answer_is_utf_8_whatever_its_header_says(kind):
+    with serving((200, {"Content-Type": kind}, '{"a": "\u00e5"}'.encode() + b"\n")) as (url, _):
+        client = client_of(url)
+        assert client.get("x") == {"a": "\u00e5"}
+        client.close()
+
+
+def test_bytes_that_are_no_utf_8_become_the_sign_for_it():
+    with serving(ok(b'{"a": "\xff"}', **{"Content-Type": "application/json; charset=klingon"})) as (url, _):
+        client = client_of(url)
+        assert client.get("x") == {"a": "\ufffd"}
+        client.close()
 
 
 def test_a_post_sends_json_or_a_form():
@@ -216,6 +230,29 @@ def test_credentials_of_the_environment_are_sent_and_not_kept(monkeypatch, basic
     assert not [secret for secret in SECRETS if secret in client.keep.getvalue()]
 
 
+@pytest.mark.parametrize("token", ["s3cret-t\u00f6ken", "s3cret-token\n", "s3cret\u2028token"])
+def test_a_token_that_cannot_be_sent_is_told_by_its_variable_alone(monkeypatch, token):
+    monkeypatch.setenv("APPORTION_MY_METER_TOKEN", token)
+    with serving(ok(1)) as (url, asked), pytest.raises(ConfigError) as error:
+        client_of(url).get("x")
+    assert asked == []
+    assert str(error.value) == (
+        "environment: APPORTION_MY_METER_TOKEN: The token holds a character that cannot be sent (a line end, or one "
+        "beyond ASCII). Set the variable again, to the token alone."
+    )
+
+
+def test_a_user_and_a_password_may_hold_any_character(monkeypatch):
+    monkeypatch.delenv("APPORTION_MY_METER_TOKEN", raising=False)
+    monkeypatch.setenv("APPORTION_MY_METER_USER", "\u00e5sa")
+    monkeypatch.setenv("APPORTION_MY_METER_PASSWORD", "\u00f6l")
+    with serving(ok(1)) as (url, asked):
+        client = client_of(url)
+        client.get("x")
+        client.close()
+    assert asked[0][4]["Authorization"] == "Basic w6VzYTrDtmw="
+
+
 def test_without_credentials_none_are_sent(monkeypatch, tmp_path):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -233,7 +270,6 @@ def test_the_names_of_variables_hold_nothing_that_a_shell_refuses(source_id):
     assert set(env_prefix(source_id)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
-def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(MissingExtra, match="Reading a meter's API"):
-        client_of("http://127.0.0.1:9").get("x")
+def test_an_address_without_scheme_says_how_to_write_it():
+    with pytest.raises(MeterUnreachable, match="it begins with http:// or https://"):
+        client_of("mlflow.local").get("x")

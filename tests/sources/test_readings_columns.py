@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -7,7 +9,7 @@ from tests.metering.meters import at, capacity, gpus, job, used
 
 from apportion.sources.readings import columns
 from apportion.sources.readings.columns import FileOfSamples, Subjects
-from apportion.sources.readings.contract import Fault
+from apportion.sources.readings.contract import Fault, Resource
 
 # --- what cannot be used ----------------------------------------------------------------------------------------------
 
@@ -106,3 +108,67 @@ def test_devices_become_links_and_labels_are_sorted():
     assert first["x_Links"] == ["gpu:GPU-1", "gpu:GPU-2", "pod:1"]
     assert first["x_Labels"] == [("a", "2"), ("b", "1")]
     assert (second["x_WorkloadId"], second["x_MeteredId"]) == (None, "i-0abc")
+
+
+# --- times that no meter has seen -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "read_at", "plausible"),
+    [
+        (datetime(1, 1, 1), datetime(2026, 1, 1), None, False),
+        (datetime(1999, 12, 31, 23, 59, 59), datetime(2000, 1, 1, 1), None, False),
+        (datetime(2000, 1, 1), datetime(2000, 1, 1, 1), None, True),
+        (datetime(2021, 3, 1), datetime(2026, 3, 1), None, True),
+        (datetime(2020, 1, 1), datetime(2025, 1, 1, 0, 0, 1), None, False),
+        (datetime(2026, 1, 1), datetime(9999, 1, 1), None, False),
+        (datetime(2026, 1, 1), datetime(9999, 1, 1), datetime(2026, 2, 1), True),
+        (datetime(2001, 1, 1), None, datetime(2026, 2, 1), False),
+    ],
+)
+def test_a_time_that_no_meter_has_seen_is_a_fault(start, end, read_at, plausible):
+    found, taken = faults(used("a", start, end, 5, row=7), read_at=read_at)
+    assert taken.rows == plausible
+    told = f"{start.isoformat()} to {(end or read_at).isoformat()}"
+    what = "It starts before 2000 or lasts more than five years, which no meter has seen."
+    assert found == ([] if plausible else [("implausible_time", 7, "start", told, what)])
+    assert plausible or taken.faults[0].fix == (
+        "Check the clock of the machine that wrote it, and the unit of its times."
+    )
+
+
+# --- texts that no file can hold --------------------------------------------------------------------------------------
+
+ODD = "a\ud800"
+
+
+def test_halves_of_characters_are_replaced_in_all_texts():
+    work = job(ODD, name=ODD, links=(ODD,), labels={ODD: ODD, "b": "\U0001f600"}, parent=ODD, user=ODD, status=ODD)
+    sample = replace(gpus(work, at(0), at(1), 1, devices=(ODD,)), key=ODD, resource=Resource(id=ODD, node=ODD))
+    _, taken = faults(sample)
+    (subject,) = taken.subjects.table.to_pylist()
+    assert (subject["x_WorkloadId"], subject["x_MeteredId"], subject["x_Node"]) == ("a\ufffd",) * 3
+    assert subject["x_Labels"] == [("a\ufffd", "a\ufffd"), ("b", "\U0001f600")]
+    assert subject["x_Links"] == ["a\ufffd", "gpu:a\ufffd"]
+    assert taken.table["x_Key"].to_pylist() == ["a\ufffd"]
+    assert "\ud800" not in repr(subject)
+
+
+def test_subjects_that_differ_in_nothing_that_is_kept_are_one():
+    subjects = Subjects()
+    numbers = [subjects.number(gpus(job(name), at(0), at(1), 1)) for name in (ODD, "a\udc00", "b", ODD, "a\ufffd")]
+    assert numbers == [1, 1, 2, 1, 1]
+    assert subjects.table["x_SubjectNo"].to_pylist() == [1, 2]
+
+
+def test_a_fault_shows_its_value_without_halves_of_characters():
+    _, taken = faults(Fault(code="c", row=1, column=ODD, example=ODD, what=f"{ODD} is odd.", fix="Mend it."))
+    (fault,) = taken.faults
+    assert (fault.column, fault.example, fault.what) == ("a\ufffd", "a\ufffd", "a\ufffd is odd.")
+
+
+def test_labels_whose_keys_become_one_are_one_label():
+    subjects = Subjects()
+    labels = dict(zip(("k\ud800", "k\udc00"), "12", strict=True))
+    subjects.number(gpus(job("a", labels=labels), at(0), at(1), 1))
+    assert subjects.table["x_Labels"].to_pylist() == [[("k\ufffd", "2")]]

@@ -311,3 +311,24 @@ def test_subjects_that_no_sample_of_a_month_is_of_are_not_in_it(tmp_path, store)
     bring(store, tmp_path / "in", ONE, TWO.replace(",a,", ",b,"))
     found = [pq.read_table(snapshot.subjects)["x_WorkloadId"].to_pylist() for snapshot in store.current_readings()]
     assert found == [["a"], ["b"]]
+
+
+def test_a_job_that_is_told_twice_counts_once_though_its_status_changed(store, tmp_path):
+    """A log that a cron job appends to: first while it ran, then when it had ended."""
+    head = HEAD.strip() + ",status\n"
+    running = "2026-10-01T08:00:00Z,2026-10-01T09:00:00Z,a,gpu_seconds,7200,i-1,,RUNNING\n"
+    ended = "2026-10-01T08:00:00Z,2026-10-01T10:00:00Z,a,gpu_seconds,14400,i-1,,COMPLETED\n"
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "u.csv").write_text(head + running + ended)
+    bring_again(store, tmp_path / "log", "u.csv")
+    assert [quantity for *_, quantity in samples(store)] == [14400]
+
+
+def test_a_file_that_is_gone_still_counts_and_is_listed(store, tmp_path):
+    bring(store, tmp_path / "log", row("2026-10-01T08:00:00Z", "2026-10-01T09:00:00Z", 60), name="old.csv")
+    config = SourceConfig(id="u", kind="usage_file", paths=())
+    (tmp_path / "log" / "new.csv").write_text(HEAD + row("2026-10-02T08:00:00Z", "2026-10-02T09:00:00Z", 7))
+    with store.writing():
+        found = ingest(config, store=store, paths=("new.csv",), base=tmp_path / "log", progress=silent, whole=True)
+    assert [problem.code for problem in found.problems] == ["file_gone"]
+    assert [quantity for *_, quantity in samples(store)] == [60, 7]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -45,6 +45,19 @@ def test_what_is_kept_reads_as_it_was_answered(tmp_path_factory, several):
     assert pulled_at(path) == (NOW if several else None)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_answer_with_line_ends_of_any_kind_is_one_kept_line(tmp_path, end):
+    text = end.join(['{"a":', '"left\u2028right\u0085\\r\\n",', '"b": [1,', "2]}", ""])
+    path = tmp_path / "2026-10-01.jsonl"
+    with path.open("w", encoding="utf-8", newline="\n") as keep:
+        keep.write(kept("day", {}, read_at=NOW, text=text) * 2)
+    found = list(answers(RawFile(path, path.name, None)))
+    assert [(each.row, each.body) for each in found] == [
+        (row, {"a": "left\u2028right\u0085\r\n", "b": [1, 2]}) for row in (1, 2)
+    ]
+    assert b"\r" not in path.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["saved.json", "saved.json.gz", "saved.jsonl", "saved.ndjson.gz"])
 def test_what_a_user_saved_reads_alike(tmp_path, name):
     lines = '\ufeff{"a": 0.5}\n'.encode()
@@ -77,9 +90,13 @@ def config(**options):
     return SourceConfig(id="my-meter", kind="toy", paths=(), options=options)
 
 
-def had(folder, *days):
+SETTLED = datetime(2026, 12, 1)
+
+
+def had(folder, *days, read_at=SETTLED):
+    """A folder with kept answers of these days, read so long after them that nothing is missing."""
     for day in days:
-        (folder / f"{day}.jsonl").write_text("")
+        (folder / f"{day}.jsonl").write_text(kept("day", {}, read_at=read_at, text="{}"))
     return folder
 
 
@@ -93,7 +110,7 @@ def test_or_from_the_day_that_is_configured(tmp_path):
 
 
 def test_the_last_three_days_and_today_are_asked_for_again(tmp_path):
-    had(tmp_path, *(f"2026-10-{day:02}" for day in range(1, 11)))
+    had(tmp_path, *(f"2026-10-{day:02}" for day in range(1, 11)), read_at=NOW)
     assert list(days_to_ask(config(), tmp_path, NOW)) == [date(2026, 10, day) for day in (7, 8, 9, 10)]
 
 
@@ -104,6 +121,39 @@ def test_a_day_that_is_missing_is_asked_for(tmp_path):
         *(f"2026-09-{day}" for day in range(22, 31)),
         *(f"2026-10-{day:02}" for day in range(1, 11)),
     )
+    assert next(days_to_ask(config(), tmp_path, NOW)) == date(2026, 9, 21)
+
+
+def test_a_day_is_asked_for_until_it_was_read_three_days_after_its_end(tmp_path):
+    had(tmp_path, "2026-09-20", "2026-09-21", "2026-09-22")
+    had(tmp_path, "2026-09-23", read_at=datetime(2026, 9, 23, 9))
+    had(tmp_path, "2026-09-24", read_at=datetime(2026, 9, 27, 23, 59, 59))
+    had(tmp_path, "2026-09-25", read_at=datetime(2026, 9, 29))
+    assert list(days_to_ask(config(), tmp_path, datetime(2026, 9, 25, 1))) == [date(2026, 9, 23), date(2026, 9, 24)]
+
+
+@given(st.integers(0, 30), st.integers(0, 20 * 24))
+def test_a_day_that_pulls_left_alone_was_read_when_all_of_it_was_known(tmp_path_factory, day, hours):
+    folder = tmp_path_factory.mktemp("days")
+    pulled_day = date(2026, 10, 1) + timedelta(days=day)
+    begun = datetime(pulled_day.year, pulled_day.month, pulled_day.day)
+    had(folder, pulled_day, read_at=begun + timedelta(hours=hours))
+    again = pulled_day in days_to_ask(config(), folder, begun + timedelta(days=60))
+    assert again == (hours < 4 * 24)
+
+
+def test_a_day_that_was_half_over_when_it_was_pulled_is_completed_later(tmp_path):
+    with serving(ok({"a": 1})) as (url, asked):
+        given_config = config(url=url, since="2026-10-10")
+        for now in (NOW, datetime(2026, 11, 20, 3), datetime(2026, 11, 20, 4)):
+            pull(TOY, given_config, folder=tmp_path, now=now, progress=silent)
+    ends = [params["end"] for _, _, params, _, _ in asked if params["start"] == "2026-10-10T00:00:00"]
+    assert ends == ["2026-10-10T12:30:00", "2026-10-11T00:00:00"]
+
+
+def test_a_kept_file_without_an_answer_is_asked_for_again(tmp_path):
+    had(tmp_path, "2026-09-20", "2026-09-22")
+    (tmp_path / "2026-09-21.jsonl").write_text("")
     assert next(days_to_ask(config(), tmp_path, NOW)) == date(2026, 9, 21)
 
 

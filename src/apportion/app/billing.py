@@ -45,7 +45,14 @@ def _bring_in(project: Project, config: SourceConfig, paths: tuple[str, ...], pr
         folder = project.store.state / "pulled" / config.id
         now = datetime.now(UTC).replace(tzinfo=None)
         wanted += [str(path) for path in pull(source, config, folder=folder, now=now, progress=progress)]
-    return bring_in_readings(config, store=project.store, paths=tuple(wanted), base=project.folder, progress=progress)
+    return bring_in_readings(
+        config,
+        store=project.store,
+        paths=tuple(wanted),
+        base=project.folder,
+        progress=progress,
+        whole=not paths,
+    )
 
 
 def _chosen(sources: tuple[SourceConfig, ...], wanted: str | None) -> tuple[SourceConfig, ...]:

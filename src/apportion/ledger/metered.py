@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from apportion.core import tables
 from apportion.core.config import version_of
 from apportion.core.period import Month
 from apportion.engine import duck
+from apportion.metering import machines
 from apportion.metering import shares as metered_shares
 from apportion.metering.billed_rows import BILLED_VERSION, NAMED, billed
 from apportion.metering.usage import RESOURCE_KEY, USAGE_VERSION, Readings, usage_of
@@ -23,6 +25,7 @@ from apportion.tagging.resolve import RESOLVE_VERSION, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from apportion.core.config import Config
@@ -51,9 +54,10 @@ class Metered:
 
 def version(config: Config, usages: Sequence[Part]) -> str:
     """What, beside bill and rules, decides the shares of a snapshot."""
-    words = [BILLED_VERSION, config.metering_version]
+    words = [BILLED_VERSION, machines.VERSION, config.metering_version]
     if usages:
-        words += [metered_shares.SHARES_VERSION, *(part.id for part in usages)]
+        words += [metered_shares.SHARES_VERSION, metered_shares.settings_version(config.metering)]
+        words += [*(part.id for part in usages)]
     return " ".join(words)
 
 
@@ -73,6 +77,8 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
             folder = _calculate(store, config, readings, memory=memory)
             part = Part(part_id, readings[-1].id, month, {}, folder)
             staged[part_id] = folder
+        for file in part.stored:
+            store.checked(part.folder / file.name)
         parts[month] = part
     return Metered(parts, staged)
 
@@ -110,15 +116,17 @@ def _reading(store: Store, snapshot: Snapshot) -> Readings:
 def months_of(charges: Path) -> set[Month]:
     """The months from the first charge's start to the last one's end, from the statistics of the file."""
     metadata = pq.read_metadata(charges)
-    moments = []
+    said: dict[str, list[datetime]] = {"ChargePeriodStart": [], "ChargePeriodEnd": []}
     for group in range(metadata.num_row_groups):
         for place in range(metadata.num_columns):
             column = metadata.row_group(group).column(place)
-            if column.path_in_schema in {"ChargePeriodStart", "ChargePeriodEnd"} and column.statistics is not None:
-                moments += [column.statistics.min, column.statistics.max]
-    if not moments:
+            if column.path_in_schema in said and column.statistics is not None:
+                said[column.path_in_schema] += [column.statistics.min, column.statistics.max]
+    starts, ends = said.values()
+    if not starts:
         return set()
-    first, last = min(moments), max(moments)
+    # the end is the first moment that is not part of the charge
+    first, last = min(starts), max([*starts, *(end - timedelta(microseconds=1) for end in ends)])
     months, month = set(), Month(first.year, first.month)
     while month.start <= last:
         months.add(month)
@@ -148,9 +156,7 @@ def share_out(db: DuckDb, config: Config, resolved: pa.Table, usages: Sequence[P
     db.register("base", named)
     open_usages(db, usages)
     metered_shares.weave(db, config.metering)
-    db.register(
-        "resolved", db.table("SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM timeline)")
-    )
+    db.register("resolved", db.table(UNDIVIDED))
 
 
 _MONTHS_APART = 100_000_000

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from apportion.core import focus
+from apportion.core import focus, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,6 +125,15 @@ def stored(allocations: Path) -> dict[Key, Sums]:
         (number, owner): Sums(count, pieces, [as_quanta(amount) for amount in amounts])
         for number, owner, count, pieces, *amounts in _rows(pq.read_table(allocations, columns=columns), columns)
     }
+
+
+def misnamed(allocations: Path, owners: Path) -> list[str]:
+    """Rows of the stored result that name another owner than their number does, in words."""
+    columns = ["x_OwnerNo", *tables.OWNER]
+    named = {number: owner for number, *owner in _rows(pq.read_table(owners, columns=columns), columns)}
+    rows = set(map(tuple, _rows(pq.read_table(allocations, columns=columns), columns)))
+    wrong = sorted({number for number, *owner in rows if named.get(number) != owner})
+    return [f"owner {number}: the stored sums name another owner" for number in wrong]
 
 
 def currencies(attributes: Path) -> dict[int, str]:

@@ -118,6 +118,7 @@ def verify(
         faults += found.faults
         stored += [(f"{snapshot.id}/{f.name}", f.sha256) for f in snapshot.stored]
         stored += [(f"{part.id}/{f.name}", f.sha256) for f in part.stored]
+    stored += _usages(store, run)
     delivered = () if files is None else file_balances(store, snapshots, sources=files, progress=progress)
     faults += [f"{f.path}: {f.state}" for f in delivered if f.differs]
     return Certificate(
@@ -139,6 +140,14 @@ class _Found:
     faults: list[str]
 
 
+def _usages(store: Store, run: Run) -> list[tuple[str, str]]:
+    """The files of the run's usage, each found to be the stored one; what they say is not counted again."""
+    for usage in run.usages:
+        for file in usage.stored:
+            store.checked(usage.folder / file.name)
+    return [(f"{usage.id}/{file.name}", file.sha256) for usage in run.usages for file in usage.stored]
+
+
 def _count(store: Store, part: Part, snapshot: Snapshot) -> tuple[int, _Found]:
     shares = recount.shares_of(store.checked(part.shares))
     pieces, whole = recount.recounted(store.checked(snapshot.charges), shares)
@@ -149,6 +158,8 @@ def _count(store: Store, part: Part, snapshot: Snapshot) -> tuple[int, _Found]:
     balances = _balances(snapshot, currency, whole, given)
     faults = [f"{where}: {fault}" for fault in _shown(recount.gaps(shares))]
     faults += [f"{where}: {fault}" for fault in _shown(_differences(pieces, given))]
+    owners = store.checked(part.owners)
+    faults += [f"{where}: {fault}" for fault in _shown(recount.misnamed(store.checked(part.allocations), owners))]
     faults += [
         f"{where}: {b.metric} in {b.currency}: in {_told(b.came)}, out {_told(b.went)}" for b in balances if not b.holds
     ]

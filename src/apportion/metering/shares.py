@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from apportion.core.config import version_of
 from apportion.core.targets import COLUMNS, DIMENSIONS, IDLE, Evidence
 from apportion.metering import matching, statements
-from apportion.metering.machines import machine_of
+from apportion.metering.machines import VERSION, machine_of
 from apportion.metering.weights import weights_named
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from apportion.core.config import ComponentWeights, MeteringConfig
     from apportion.engine.duck import DuckDb
 
-SHARES_VERSION = "metered-4"
+SHARES_VERSION = "metered-5"
 """Changes whenever the same usage and charges would give other shares: part of the id of every stored result."""
 
 IDLE_RULE = "metering:idle"
@@ -170,7 +171,7 @@ def _tiers() -> str:
 
 
 def _rules(config: MeteringConfig) -> str:
-    version = _version_of(config)
+    version = settings_version(config)
     return ", ".join(
         f"CASE WHEN k.kind = 'work' THEN h.{name} WHEN k.base_no IS NOT NULL THEN b.{name}"
         f" ELSE '{IDLE_RULE}@{version}' END AS {name}"
@@ -178,10 +179,9 @@ def _rules(config: MeteringConfig) -> str:
     )
 
 
-def _version_of(config: MeteringConfig) -> str:
-    from apportion.core.config import version_of
-
-    return version_of(repr(config))
+def settings_version(config: MeteringConfig) -> str:
+    """The version of the settings with what they name: the figures of the weight set, the table of machines."""
+    return version_of([repr(config), repr(weights_named(config.weights, config)), VERSION])
 
 
 def _register_settings(db: DuckDb, config: MeteringConfig) -> None:

@@ -135,16 +135,24 @@ WITH sources AS (
 ),
 spread AS (
     SELECT x_SourceNo, min(x_Hour) AS first_hour, max(x_Hour) AS last_hour FROM watched GROUP BY x_SourceNo
+),
+looking AS (
+    SELECT w.x_ResourceNo, min(s.first_hour) AS began, max(s.last_hour) AS ended
+    FROM (SELECT DISTINCT x_ResourceNo, x_SourceNo FROM weighed) AS w
+    JOIN spread AS s ON s.x_SourceNo = w.x_SourceNo
+    GROUP BY w.x_ResourceNo
 )
-SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete,
+SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete, k.began, k.ended,
        CASE WHEN m.x_Complete THEN w.first_hour ELSE s.first_hour END AS first_hour,
        CASE WHEN m.x_Complete THEN w.last_hour ELSE s.last_hour END AS last_hour
 FROM sources AS s
 JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
 JOIN spread AS w ON w.x_SourceNo = s.x_SourceNo
+JOIN looking AS k ON k.x_ResourceNo = s.x_ResourceNo
 """
 
-# Microseconds of each span in which the resource was seen, and in which nobody looked.
+# Microseconds of each span in which the resource was seen, and in which nobody looked: an outage during its life, and
+# the time before its meters began and after they ended.
 TIMES = """
 CREATE OR REPLACE TEMP TABLE span_times AS
 WITH seen AS (
@@ -155,10 +163,12 @@ SELECT h.span_no, any_value(l.family) AS family,
                 WHEN l.x_Complete THEN CAST(h.overlap AS HUGEINT)
                 ELSE CAST(h.overlap AS HUGEINT) * x.seen // 10000 END)
            FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS alive,
-       sum(CASE WHEN l.x_Complete THEN 0
+       sum(CASE WHEN h.x_Hour NOT BETWEEN l.began AND l.ended THEN CAST(h.overlap AS HUGEINT)
+                WHEN l.x_Complete THEN 0
                 ELSE CAST(h.overlap AS HUGEINT)
                      * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END)
-           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS missing
+           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour OR h.x_Hour NOT BETWEEN l.began AND l.ended)
+           AS missing
 FROM span_hours AS h
 JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
 LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Hour

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from apportion.engine.duck import DuckDb
 
-USAGE_VERSION = "usage-4"
+USAGE_VERSION = "usage-6"
 """Changes whenever the same samples would give other usage: part of the id of every stored result."""
 
 _KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
@@ -81,24 +81,43 @@ RESOURCE_KEY = """coalesce(lower(x_MeteredId), 'node:' || coalesce(x_Cluster, ''
 _WORKLOAD = ", ".join(tables.quoted(name) for name in tables.WORKLOAD)
 _RESOURCE = ", ".join(tables.quoted(name) for name in tables.RESOURCE)
 
-# A node that the configuration, or any meter, knows by its id in the bill is that resource for every meter.
+# A node that the configuration, or any meter, knows by its id in the bill is that resource for every meter: within its
+# cluster, and elsewhere where no second cluster has a node of that name. A node may be named by its very id.
 READ = f"""
 CREATE OR REPLACE TEMP TABLE all_subjects AS
-WITH known AS (
-    SELECT x_Node AS node, min(x_MeteredId) AS resource_id
+WITH nodes AS (
+    SELECT x_Node AS node, coalesce(x_Cluster, '') AS cluster, min(x_MeteredId) AS resource_id,
+           count(DISTINCT lower(x_MeteredId)) AS ids, count(x_Cluster) AS named
     FROM read_subjects
-    WHERE x_Node <> '' AND x_MeteredId <> ''
-    GROUP BY x_Node
-    HAVING count(DISTINCT lower(x_MeteredId)) = 1
+    WHERE x_Node <> ''
+    GROUP BY ALL
 ),
-named AS (
-    SELECT s.* REPLACE (coalesce(n.resource_id, s.x_MeteredId, k.resource_id) AS x_MeteredId)
+known AS (SELECT node, cluster, resource_id FROM nodes WHERE ids = 1),
+alone AS (
+    SELECT node, min(resource_id) AS resource_id
+    FROM nodes
+    GROUP BY node
+    HAVING count(*) FILTER (WHERE named > 0) <= 1 AND count(DISTINCT lower(resource_id)) = 1 AND max(ids) = 1
+),
+ids AS (
+    SELECT lower(x_MeteredId) AS id, min(x_MeteredId) AS resource_id
+    FROM read_subjects
+    WHERE x_MeteredId <> ''
+    GROUP BY ALL
+),
+renamed AS (
+    SELECT s.* REPLACE (
+               coalesce(c.resource_id, n.resource_id, s.x_MeteredId, k.resource_id, a.resource_id, i.resource_id)
+               AS x_MeteredId)
     FROM read_subjects AS s
+    LEFT JOIN configured_nodes AS c ON c.node = s.x_Cluster || '/' || s.x_Node
     LEFT JOIN configured_nodes AS n ON n.node = s.x_Node
-    LEFT JOIN known AS k ON k.node = s.x_Node
+    LEFT JOIN known AS k ON k.node = s.x_Node AND k.cluster = coalesce(s.x_Cluster, '')
+    LEFT JOIN alone AS a ON a.node = s.x_Node
+    LEFT JOIN ids AS i ON i.id = lower(s.x_Node)
 )
 SELECT x_FileNo, x_SourceNo, x_SubjectNo, {_WORKLOAD}, {_RESOURCE}, {RESOURCE_KEY} AS resource_key
-FROM named
+FROM renamed
 """
 
 _LATER = "x_FileNo * CAST(1000000000 AS BIGINT) + x_SubjectNo"

@@ -13,7 +13,7 @@ from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.places import open_places
 from apportion.reports.reading.remarks import missing_metric
 from apportion.reports.reading.work import ENDPOINTS, Work, currencies, in_hours, total_cost, total_held, works
-from apportion.reports.reading.work_rows import by_cost, uncharged_note, unit_cost
+from apportion.reports.reading.work_rows import by_cost, rounded_or_none, uncharged_note, unit_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +78,10 @@ def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged
         total_held(listed, Measure.REQUESTS),
         {measure: held for measure in TOKENS if (held := total_held(listed, measure)) is not None},
     )
-    hours = in_hours(total_held(listed, Measure.GPU_SECONDS))
-    total = ("Total", *[None] * 4, *_counts(served), hours, total_cost(listed, currency), *[None] * 3)
+    hours = (in_hours(total_held(listed, measure)) for measure in (Measure.GPU_SECONDS, Measure.CPU_CORE_SECONDS))
+    stored = [work.storage for work in listed if work.storage is not None]
+    storage = rounded_or_none(sum(stored, Fraction(0)) if stored else None)
+    total = ("Total", *[None] * 4, *_counts(served), *hours, storage, total_cost(listed, currency), *[None] * 3)
     return Section(currency, _columns(currency), rows, total)
 
 
@@ -96,6 +98,8 @@ def _row(work: Work, currency: str, idle: Decimal | None) -> Row:
         work.named("model"),
         *_counts(served),
         work.hours(Measure.GPU_SECONDS),
+        work.hours(Measure.CPU_CORE_SECONDS),
+        rounded_or_none(work.storage),
         cost,
         unit_cost(work, currency, _by(served.requests, THOUSAND)),
         unit_cost(work, currency, _by(served.all_tokens, MILLION)),
@@ -124,6 +128,8 @@ def _columns(currency: str) -> tuple[Column, ...]:
         Column("tokens_cache_write", "Cache written", Kind.QUANTITY, "tokens", detail=True),
         Column("tokens_output", "Tokens out", Kind.QUANTITY, "tokens", detail=True),
         Column("gpu_hours", "GPU-hours", Kind.QUANTITY, "GPU-hours"),
+        Column("cpu_hours", "CPU-hours", Kind.QUANTITY, "core-hours", detail=True),
+        Column("storage_gib_months", "GiB-months", Kind.QUANTITY, "GiB-months", detail=True),
         Column("cost", "Cost", Kind.MONEY, currency),
         Column("cost_per_1000_requests", "1,000 requests", Kind.MONEY, f"{currency} a thousand requests"),
         Column("cost_per_million_tokens", "A million tokens", Kind.MONEY, f"{currency} a million tokens"),

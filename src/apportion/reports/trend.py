@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MONTHS = """
 SELECT BillingCurrency, date_trunc('month', BillingPeriodStart) AS month, SUM({metric}) AS cost,
-       SUM({metric}) FILTER (WHERE x_TeamEvidence <> 'T5') AS owned
+       SUM({metric}) FILTER (WHERE x_TeamEvidence <> 'T5' AND x_Team <> 'idle') AS owned
 FROM allocations
 WHERE {chosen}
 GROUP BY ALL

@@ -16,7 +16,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Measure
-from apportion.sources._llm_uses import Caller, Unusable, Use, count_of, hour_of, labels_of, moment, text_of
+from apportion.sources._llm_uses import (
+    Caller,
+    Unusable,
+    Use,
+    count_of,
+    hour_of,
+    labels_of,
+    moment,
+    request_of,
+    text_of,
+)
 from apportion.sources.readings.answers import exact
 
 if TYPE_CHECKING:
@@ -82,7 +92,12 @@ def _use(line: Mapping[str, Any], config: SourceConfig) -> Use:
         Measure.TOKENS_OUTPUT: count_of(answered, "outputTokenCount"),
         Measure.REQUESTS: Decimal(1),
     }
-    return Use(_caller(line, config), *hour_of(moment(line.get("timestamp"), "timestamp")), counts)
+    return Use(
+        _caller(line, config),
+        *hour_of(moment(line.get("timestamp"), "timestamp")),
+        counts,
+        request_of(line, "requestId"),
+    )
 
 
 def _caller(line: Mapping[str, Any], config: SourceConfig) -> Caller:

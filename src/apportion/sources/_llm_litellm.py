@@ -30,6 +30,7 @@ from apportion.sources._llm_uses import (
     inputs,
     labels_of,
     moment,
+    request_of,
     text_of,
 )
 from apportion.sources.readings.answers import exact
@@ -94,7 +95,7 @@ def _use(row: Mapping[str, Any], config: SourceConfig, *, began: Any) -> Use:  #
             fix="Ask /spend/logs with summarize=false, or use /spend/logs/v2.",
         )
     metadata = _object(row, "metadata")
-    return Use(_caller(row, metadata, config), *hour_of(began), _counts(row, metadata))
+    return Use(_caller(row, metadata, config), *hour_of(began), _counts(row, metadata), request_of(row, "request_id"))
 
 
 def _caller(row: Mapping[str, Any], metadata: Mapping[str, Any], config: SourceConfig) -> Caller:

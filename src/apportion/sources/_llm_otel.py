@@ -29,6 +29,7 @@ from apportion.sources._llm_uses import (
     inputs,
     labels_of,
     moment,
+    request_of,
     text_of,
 )
 from apportion.sources.readings.contract import Fault
@@ -91,7 +92,7 @@ def _use(span: Mapping[str, Any], attributes: Mapping[str, Any], caller: Caller)
         Measure.TOKENS_OUTPUT: _count(attributes, _OUTPUT),
         Measure.REQUESTS: Decimal(1),
     }
-    return Use(caller, *hour_of(_start(span)), counts)
+    return Use(caller, *hour_of(_start(span)), counts, request_of(span, "traceId", "spanId"))
 
 
 def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> Decimal:

@@ -6,12 +6,12 @@ them. Anthropic wants its key in a header of its own, so `APPORTION_<SOURCE ID>_
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from apportion.errors import ConfigError, MeterUnreachable
 from apportion.sources._llm_anthropic import GROUPS
+from apportion.sources.readings.client import secret_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +28,8 @@ ANTHROPIC_GROUPS = ("api_key_id", "workspace_id", "model", "service_tier", "cont
 ANTHROPIC_VERSION = "2023-06-01"
 LITELLM_PAGE = 1000
 """Rows; the most that LiteLLM gives."""
+MOST_PAGES = 10_000
+"""So many pages one question may have: ten million rows of LiteLLM in a day."""
 HOURS = 24
 
 
@@ -47,7 +49,7 @@ def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[objec
 
 def openai(client: Client, window: Window) -> Iterator[object]:
     """The buckets of one day of each kind of use, by project, user, key and model."""
-    if key := os.environ.get("OPENAI_ADMIN_KEY"):
+    if key := secret_of("OPENAI_ADMIN_KEY"):
         client.headers = {**client.headers, "Authorization": f"Bearer {key}"}
     for kind in OPENAI_KINDS:
         tiers = OPENAI_TIERS if kind == "completions" else ()
@@ -64,7 +66,7 @@ def openai(client: Client, window: Window) -> Iterator[object]:
 def anthropic(client: Client, window: Window) -> Iterator[object]:
     """The buckets of one day by key, workspace, model, tier and context window."""
     client.headers = {**client.headers, "anthropic-version": ANTHROPIC_VERSION}
-    if key := os.environ.get("ANTHROPIC_ADMIN_KEY"):
+    if key := secret_of("ANTHROPIC_ADMIN_KEY"):
         client.headers = {**client.headers, "x-api-key": key}
     asked = {
         "starting_at": f"{window.start:%Y-%m-%dT%H:%M:%SZ}",
@@ -106,15 +108,19 @@ PULLS: Mapping[str, Callable[[Client, Window], Iterator[object]]] = {
 
 def _pages(client: Client, path: str, asked: Mapping[str, Any]) -> Iterator[object]:
     page: str | None = None
+    seen: set[str] = set()
     while True:
         answer = _object(client, path, client.get(path, {**asked, "page": page} if page else asked))
         yield answer
         following = answer.get("next_page") if answer.get("has_more") else None
         if not following:
             return
-        if following == page:
-            raise _fault(client, path, "names the same page as the next one again")
         page = str(following)
+        if page in seen:
+            raise _fault(client, path, "names a page as the next one that was read already")
+        seen.add(page)
+        if len(seen) >= MOST_PAGES:
+            raise _fault(client, path, f"has more than {MOST_PAGES} pages")
 
 
 def _numbered(
@@ -130,6 +136,8 @@ def _numbered(
         pages = paging(answer).get("total_pages", 1)
         if not isinstance(pages, int) or number >= pages:
             return
+        if pages > MOST_PAGES:
+            raise _fault(client, path, f"has more than {MOST_PAGES} pages")
         number += 1
 
 

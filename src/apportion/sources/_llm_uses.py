@@ -2,6 +2,12 @@
 
 Rows of single requests are added while they are read: memory holds one sum per caller, model, tags and hour, never the
 rows. A request counts in the hour in which it began.
+
+Of one source, a later file replaces what an earlier one said of the same hour under the same key (see `Sample.key`).
+Buckets of an API say all of their interval, so their key is empty and the later answer counts. A log says some requests
+of an hour, and the next file of it may say others: the sums of a log have the file's first request as key, so files add
+up, while a longer export that begins with the same request replaces the shorter. Requests are not compared one by one:
+a request that stands in two files that begin differently counts twice.
 """
 
 from __future__ import annotations
@@ -75,12 +81,16 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a caller used in [start, end), in base units."""
+    """What a caller used in [start, end), in base units.
+
+    `request` names the request of a log that it is (see `request_of`); None for a bucket, which adds up several.
+    """
 
     caller: Caller
     start: datetime
     end: datetime
     counts: Mapping[Measure, Decimal]
+    request: str | None = None
 
 
 class Unusable(Exception):
@@ -102,11 +112,15 @@ class Sums:
     """The uses of one file, added up per caller and interval, in the order in which they were first met."""
 
     file: RawFile
-    sums: dict[tuple[Caller, datetime, datetime], tuple[int, dict[Measure, Decimal]]] = field(default_factory=dict)
+    sums: dict[tuple[Caller, datetime, datetime, str], tuple[int, dict[Measure, Decimal]]] = field(default_factory=dict)
+    log: str = ""
+    """The key of sums of requests: a hash of the first one of the file."""
 
     def add(self, use: Use, row: int) -> None:
         """The use is in the sums; raises `UnreadableFile` where there would be more than `LARGEST_SUMS`."""
-        key = (use.caller, use.start, use.end)
+        if use.request is not None and not self.log:
+            self.log = hashlib.sha256(use.request.encode(errors="replace")).hexdigest()[:16]
+        key = (use.caller, use.start, use.end, "" if use.request is None else self.log)
         if key not in self.sums:
             self._bounded()
             self.sums[key] = (row, {})
@@ -116,7 +130,7 @@ class Sums:
 
     def samples(self) -> Iterator[Sample]:
         """One sample per caller, interval and measure; what came to 0 is left out."""
-        for (caller, start, end), (row, sums) in self.sums.items():
+        for (caller, start, end, key), (row, sums) in self.sums.items():
             resource, workload = resource_of(caller), workload_of(caller)
             for measure, quantity in sums.items():
                 if quantity:
@@ -129,6 +143,7 @@ class Sums:
                         start=start,
                         end=end,
                         row=row,
+                        key=key,
                     )
 
     def _bounded(self) -> None:
@@ -268,6 +283,12 @@ def bucket(start: datetime, end: datetime, column: str) -> tuple[datetime, datet
             fix="Fetch the usage again.",
         )
     return start, end
+
+
+def request_of(record: Mapping[str, Any], *columns: str) -> str:
+    """What a request of a log is known by: its ids in these columns, the whole record where it has none of them."""
+    ids = [text_of(record.get(column)) for column in columns]
+    return "/".join(each or "" for each in ids) if any(ids) else repr(record)
 
 
 def hour_of(time: datetime) -> tuple[datetime, datetime]:

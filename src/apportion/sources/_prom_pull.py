@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from apportion.sources._prom_answers import is_series, points_of, results_of
 from apportion.sources._prom_metrics import FUNCTIONS, HOUR, METRICS, Form, Metric
 
 if TYPE_CHECKING:
@@ -64,17 +65,20 @@ def _pods_by_hour(body: Any) -> dict[int, tuple[str, set[str]]]:  # noqa: ANN401
     """End of the hour -> the label that names pods, and the pods with a reset."""
     found: dict[int, tuple[str, set[str]]] = {}
     for series in _series(body):
-        labels = series.get("metric", {})
+        if not is_series(series):
+            continue  # reading tells of it
+        labels = series["metric"]
         label = "exported_pod" if "exported_pod" in labels else "pod"
-        for moment, _ in series.get("values", ()):
+        for moment, _ in points_of(series["values"]):
+            if moment is None:
+                continue
             end = (int(moment) // HOUR + 1) * HOUR
             found.setdefault(end, (label, set()))[1].add(labels.get(label, ""))
     return found
 
 
 def _series(body: Any) -> Iterable[Any]:  # noqa: ANN401 - JSON
-    data = body.get("data") if isinstance(body, dict) else None
-    return data.get("result") or () if isinstance(data, dict) else ()
+    return results_of(body.get("data") if isinstance(body, dict) else None)
 
 
 def _slices(names: list[str], size: int) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from apportion.errors import UnknownShape
+from apportion.sources._prom_answers import is_series, points_of, results_of
 from apportion.sources._prom_metrics import FUNCTIONS, HOUR, METRICS, Form
 from apportion.sources.readings.contract import Fault
 
@@ -30,6 +31,8 @@ _RENAMED = {"hostname": "node", "Hostname": "node", "kubernetes_node": "node"}
 REQUESTS = "kube_pod_container_resource_requests"
 LABELS = "kube_pod_labels"
 _HOLDER = frozenset({"namespace", "pod", "container"})
+_SHOWN = 80
+"""Characters of an odd value that a fault shows."""
 _EXPORTER = "dcgm-exporter"
 """In the names of its pods, whoever installs it."""
 _EACH = frozenset({"unknown_resource", "part_of_card_unknown", "cards_of_node_unknown"})
@@ -104,7 +107,7 @@ class Rows:
                 answer,
                 "partial_answer",
                 "warnings",
-                str(body["warnings"][0]),
+                str(body["warnings"][0] if isinstance(body["warnings"], list) else body["warnings"]),
                 "Prometheus warns that its answer may lack something.",
                 "Look at the warning, then pull again.",
                 rejected=False,
@@ -171,7 +174,10 @@ class Rows:
         asked = _QUERY.fullmatch(str(answer.params.get("query", "")))
         if asked:
             self.asked.setdefault(asked["name"], answer.row)
-        for found in data.get("result") or ():
+        for found in results_of(data):
+            if not is_series(found):
+                self._odd(answer, found)
+                continue
             name = found["metric"].get("__name__") or (asked and asked["name"])
             if name not in METRICS:
                 self._unknown(answer, name)
@@ -181,6 +187,16 @@ class Rows:
                 self._added_up(series, asked["function"], answer, found["values"])
             else:
                 self._samples(series, answer, found["values"])
+
+    def _odd(self, answer: Answer, found: Any) -> None:  # noqa: ANN401 - JSON
+        self._fault(
+            answer,
+            "no_series",
+            "result",
+            str(found)[:_SHOWN],
+            "An answer holds something that is no series with labels and values.",
+            "Save the answer of Prometheus again, as it came.",
+        )
 
     def _unknown(self, answer: Answer, name: str | None) -> None:
         if name:
@@ -208,7 +224,7 @@ class Rows:
         renamed = frozenset(label.removeprefix("exported_") for label in raw if label.startswith("exported_"))
         return self.by_metric.setdefault(name, {}).setdefault(key, Series(name, labels, row, renamed=renamed))
 
-    def _added_up(self, series: Series, function: str, answer: Answer, values: Any) -> None:  # noqa: ANN401 - JSON
+    def _added_up(self, series: Series, function: str, answer: Answer, values: list[Any]) -> None:
         if function not in FUNCTIONS[METRICS[series.name].form]:
             self._fault(
                 answer,
@@ -221,25 +237,37 @@ class Rows:
             return
         if METRICS[series.name].form is Form.COUNTER:
             series.after = _hour(Decimal(str(answer.params.get("start", 0))))
-        for moment, text in values:
-            value = self._number(series, text)
-            if value is not None:
-                _note(series.hours.setdefault(_hour(moment), HourSeen()), function, value)
+        for moment, value in self._points(series, values):
+            _note(series.hours.setdefault(_hour(moment), HourSeen()), function, value)
 
-    def _samples(self, series: Series, answer: Answer, values: Any) -> None:  # noqa: ANN401 - JSON
+    def _samples(self, series: Series, answer: Answer, values: list[Any]) -> None:
         only = _hour(Decimal(str(answer.params["time"]))) if "time" in answer.params else None
         fresh: dict[int, HourSeen] = {}
         before: Decimal | None = None
-        for moment, text in values:
-            value = self._number(series, text)
+        for moment, value in self._points(series, values):
             hour = _hour(moment)
-            if value is None or (only is not None and hour != only):
+            if only is not None and hour != only:
                 continue
             _observe(fresh.setdefault(hour, HourSeen()), value)
             if before is not None:
-                series.gaps[round(Decimal(moment) - before, 1)] += 1
-            before = Decimal(moment)
+                series.gaps[round(moment - before, 1)] += 1
+            before = moment
         series.hours.update(fresh)
+
+    def _points(self, series: Series, values: list[Any]) -> Iterator[tuple[Decimal, Decimal]]:
+        """The samples that are a moment and a quantity; the others are told."""
+        for moment, text in points_of(values):
+            if moment is None:
+                self.doubt(
+                    series,
+                    "no_moment",
+                    example=str(text)[:_SHOWN],
+                    what="A sample has no moment in Unix seconds, so it belongs to no hour.",
+                    fix="Save the answer of Prometheus again, as it came.",
+                    rejected=True,
+                )
+            elif (value := self._number(series, text)) is not None:
+                yield moment, value
 
     def _number(self, series: Series, text: Any) -> Decimal | None:  # noqa: ANN401 - JSON
         try:
@@ -343,5 +371,5 @@ def _observe(seen: HourSeen, value: Decimal) -> None:
     seen.last = value
 
 
-def _hour(moment: Decimal | int) -> int:
+def _hour(moment: Decimal) -> int:
     return int(moment) // HOUR * HOUR

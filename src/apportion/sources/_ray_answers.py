@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Entry = Mapping[str, Any]
 
 _TRACKERS = {"mlflow_run_id": "mlflow", "wandb_run_id": "wandb"}
+SHOWN = 80
+"""Characters of an odd value that a fault shows."""
 _REPLICA = "ServeReplica:"
 
 
@@ -34,6 +36,8 @@ class Listed:
     entries: list[Entry]
     total: int
     read_at: datetime | None
+    odd: tuple[str, ...] = ()
+    """Entries that are no objects, as text; `total` counts them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ class Known:
         if listed.word == "actors":
             self.actors.update(str(actor.get("actorId")) for actor in listed.entries)
         if listed.word == "jobs":
-            self.jobs.update({job["job_id"]: job for job in listed.entries if job.get("job_id")})
+            self.jobs.update({str(job["job_id"]): job for job in listed.entries if job.get("job_id")})
         if listed.word == "nodes":
-            names = {node["node_id"]: node.get("node_name") or node.get("node_ip") for node in listed.entries}
+            names = {str(node.get("node_id")): node.get("node_name") or node.get("node_ip") for node in listed.entries}
             self.nodes.update({key: str(name or key) for key, name in names.items()})
 
 
@@ -60,11 +64,10 @@ def listed(answer: Answer, file: str) -> Listed:
     """The list an answer holds; raises `UnknownShape` where it is none of Ray's."""
     body = answer.body
     if isinstance(body, list):
-        return Listed(answer.row, "jobs", body, len(body), answer.read_at)
+        return _listed(answer, body, word="jobs")
     data = body.get("data") if isinstance(body, dict) else None
     if isinstance(data, dict) and isinstance(data.get("actors"), dict):
-        actors = list(data["actors"].values())
-        return Listed(answer.row, "actors", actors, len(actors), answer.read_at)
+        return _listed(answer, list(data["actors"].values()), word="actors")
     found = data.get("result") if isinstance(data, dict) else None
     if not isinstance(found, dict) or not isinstance(found.get("result"), list):
         raise UnknownShape(
@@ -72,8 +75,14 @@ def listed(answer: Answer, file: str) -> Listed:
             what=f"answer {answer.row} is none of a Ray dashboard, or says that it failed.",
             fix="Save /api/jobs/, /api/v0/nodes, /logical/actors and /api/v0/tasks?detail=true, one line each.",
         )
-    entries = found["result"]
-    return Listed(answer.row, _word(entries), entries, int(found.get("total") or len(entries)), answer.read_at)
+    total = found.get("total")
+    return _listed(answer, found["result"], total=total if isinstance(total, int) else 0)
+
+
+def _listed(answer: Answer, given: list[Any], *, word: str = "", total: int = 0) -> Listed:
+    entries = [each for each in given if isinstance(each, Mapping)]
+    odd = tuple(str(each)[:SHOWN] for each in given if not isinstance(each, Mapping))
+    return Listed(answer.row, word or _word(entries), entries, total or len(given), answer.read_at, odd)
 
 
 def _word(entries: list[Entry]) -> str:

@@ -113,6 +113,7 @@ SOURCE = MeterSource(
     rank=Rank.CLUSTER,
     pull=pull,
     complete=True,
+    version="2",
     suffixes=(
         *(".json", ".jsonl", ".ndjson", ".csv"),
         *(".json.gz", ".jsonl.gz", ".ndjson.gz", ".csv.gz"),

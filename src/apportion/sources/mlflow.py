@@ -27,13 +27,13 @@ from apportion.errors import ConfigError
 from apportion.sources._mlflow_answers import gathered
 from apportion.sources._mlflow_runs import UTILISATION, model_samples, run_samples
 from apportion.sources._tracked_runs import authorize, from_environment, ms_of_moment
+from apportion.sources.readings.client import Client, secret_of
 from apportion.sources.readings.contract import MeterSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from apportion.core.config import SourceConfig
-    from apportion.sources.readings.client import Client
     from apportion.sources.readings.contract import Fault, RawFile, Sample, Window
 
 API = "/api/2.0/mlflow/"
@@ -62,7 +62,7 @@ def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[objec
     user = from_environment("MLFLOW_TRACKING_USERNAME")
     authorize(
         client,
-        token=from_environment("MLFLOW_TRACKING_TOKEN"),
+        token=secret_of("MLFLOW_TRACKING_TOKEN"),
         basic=(user, from_environment("MLFLOW_TRACKING_PASSWORD") or "") if user else None,
     )
     experiments = [str(one["experiment_id"]) for one in _experiments(client)]

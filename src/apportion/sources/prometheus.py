@@ -100,5 +100,5 @@ SOURCE = MeterSource(
     read=read,
     rank=Rank.CLUSTER,
     pull=pull,
-    options=frozenset({"scrape_seconds"}),
+    options=frozenset({"scrape_seconds", "nodes"}),
 )

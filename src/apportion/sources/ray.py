@@ -13,12 +13,21 @@ Ray 2.60: see tests/data/ray.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Basis, Measure, Rank
 from apportion.errors import UnknownShape
-from apportion.sources._ray_answers import Entry, Known, Listed, listed, spans, workload_of_job, workload_of_replica
+from apportion.sources._ray_answers import (
+    SHOWN,
+    Entry,
+    Known,
+    Listed,
+    listed,
+    spans,
+    workload_of_job,
+    workload_of_replica,
+)
 from apportion.sources.readings.answers import answers
 from apportion.sources.readings.contract import Fault, MeterSource, Resource, Sample, Window
 
@@ -38,6 +47,10 @@ _MEASURES = {
     "memory": Measure.MEMORY_BYTE_SECONDS,
 }
 _CREATION = "ACTOR_CREATION_TASK"
+_NEVER = (None, 0, "")
+"""What Ray writes for a time that has not come."""
+_LATEST = 253_402_300_800_000
+"""Milliseconds since 1970 of the year 10000, which no calendar here knows."""
 _ENDED = frozenset({"FINISHED", "FAILED", "DEAD", "SUCCEEDED", "STOPPED"})
 
 
@@ -61,32 +74,48 @@ def read(file: RawFile, config: SourceConfig) -> Iterator[Sample | Fault]:
 
 
 def _list(found: Listed, known: Known, read_at: datetime | None) -> Iterator[Sample | Fault]:
-    if found.total > len(found.entries):
+    if found.total > len(found.entries) + len(found.odd):
         yield _cut(found)
+    yield from (_odd(found, each) for each in found.odd)
     if found.word == "untimed_actors":
         if any(entry.get("required_resources") for entry in found.entries):
             yield _untimed(found)
         return
     for entry, start, end in spans(found):
-        if entry.get("type") == _CREATION:  # what it requires, its actor holds
-            yield from _unlisted(found, entry, known)
-            continue
-        held = _resources(entry, found.word)
-        if not start or not any(held.values()):
-            continue  # what has not begun holds nothing, and what requires nothing is counted elsewhere
-        yield from _held(found, entry, (start, end), held=held, known=known, read_at=read_at)
+        try:
+            yield from _entry(found, entry, (start, end), known=known, read_at=read_at)
+        except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation):
+            # a list where an object belongs, a text where a number does
+            yield _odd(found, _name(entry) or str(dict(entry)))
+
+
+def _entry(
+    found: Listed, entry: Entry, span: tuple[Any, Any], *, known: Known, read_at: datetime | None
+) -> Iterator[Sample | Fault]:
+    if entry.get("type") == _CREATION:  # what it requires, its actor holds
+        yield from _unlisted(found, entry, known)
+        return
+    held = _resources(entry, found.word)
+    if span[0] in _NEVER or not any(held.values()):
+        return  # what has not begun holds nothing, and what requires nothing is counted elsewhere
+    try:
+        start, end = (_moment(value) for value in span)
+    except ValueError as error:
+        yield _no_moment(found, entry, str(error))
+        return
+    yield from _held(found, entry, (start, end), held=held, known=known, read_at=read_at)
 
 
 def _held(
     found: Listed,
     entry: Entry,
-    span: tuple[Any, Any],
+    span: tuple[datetime | None, datetime | None],
     *,
     held: dict[Measure, Decimal],
     known: Known,
     read_at: datetime | None,
 ) -> Iterator[Sample | Fault]:
-    start, end = (_moment(value) if value else None for value in span)
+    start, end = span
     state = str(entry.get("state") or entry.get("status") or "")
     until = end or (None if state in _ENDED else read_at)
     if start is None or until is None or until < start:
@@ -119,6 +148,8 @@ def _resources(entry: Entry, word: str) -> dict[Measure, Decimal]:
         return {Measure.RUN_SECONDS: Decimal(1)} if entry.get("job_id") else {}
     column = {"nodes": "resources_total", "actors": "requiredResources", "tasks": "required_resources"}[word]
     said = entry.get(column) or {}
+    if not isinstance(said, dict):
+        raise TypeError(said)
     return {measure: Decimal(said[name]) for name, measure in _MEASURES.items() if name in said}
 
 
@@ -134,8 +165,39 @@ def _node(word: str, entry: Entry, known: Known) -> str | None:
     return known.nodes.get(str(name), str(name)) if name else None
 
 
-def _moment(milliseconds: Any) -> datetime:  # noqa: ANN401 - int or Decimal
-    return datetime(1970, 1, 1) + timedelta(milliseconds=int(milliseconds))
+def _moment(milliseconds: Any) -> datetime | None:  # noqa: ANN401 - JSON
+    """The time; None for what says that there is none. Raises `ValueError` with the value where it is no time."""
+    if milliseconds in _NEVER:
+        return None
+    try:
+        count = Decimal(str(milliseconds))
+    except InvalidOperation:
+        count = Decimal("NaN")
+    if not count.is_finite() or not 0 <= count < _LATEST:
+        raise ValueError(str(milliseconds)[:SHOWN])
+    return datetime(1970, 1, 1) + timedelta(milliseconds=int(count))
+
+
+def _odd(found: Listed, example: str) -> Fault:
+    return Fault(
+        code="ray_odd_entry",
+        row=found.row,
+        column=found.word,
+        example=example[:SHOWN],
+        what=f"One of the {found.word} is not built as Ray builds it, so what it held was not counted.",
+        fix="Save the answer of the dashboard again, as it came.",
+    )
+
+
+def _no_moment(found: Listed, entry: Entry, value: str) -> Fault:
+    return Fault(
+        code="ray_no_moment",
+        row=found.row,
+        column="start",
+        example=f"{_name(entry)} {value}".strip()[:SHOWN],
+        what=f"One of the {found.word} has a start or an end that is no time in milliseconds since 1970.",
+        fix="Save the answer of the dashboard again, as it came.",
+    )
 
 
 def _cut(found: Listed) -> Fault:
@@ -215,15 +277,18 @@ def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[objec
     yield jobs
     yield client.get("api/v0/nodes", {"detail": "true", "limit": LIMIT})
     yield client.get("logical/actors")
-    for job in jobs:
-        if job.get("job_id") and _ran(job, window):
+    for job in jobs if isinstance(jobs, list) else ():
+        if isinstance(job, dict) and job.get("job_id") and _ran(job, window):
             wanted = {"filter_keys": "job_id", "filter_predicates": "=", "filter_values": job["job_id"]}
             yield client.get("api/v0/tasks", {"detail": "true", "limit": LIMIT, **wanted})
 
 
 def _ran(job: Entry, window: Window) -> bool:
-    start, end = job.get("start_time"), job.get("end_time")
-    return bool(start) and _moment(start) < window.end and (not end or _moment(end) > window.start)
+    try:
+        start, end = _moment(job.get("start_time")), _moment(job.get("end_time"))
+    except ValueError:
+        return True  # reading tells of it
+    return start is not None and start < window.end and (end is None or end > window.start)
 
 
 SOURCE = MeterSource(

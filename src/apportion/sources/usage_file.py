@@ -251,7 +251,7 @@ SOURCE = MeterSource(
     name="usage_file",
     title="Usage file of our own form (CSV, NDJSON, Parquet)",
     read=read,
-    rank=Rank.SCHEDULER,
+    rank=Rank.NESTED,
     complete=False,
     suffixes=(".csv", ".csv.gz", ".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".parquet"),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
-from apportion.core.targets import DIMENSIONS
+from apportion.core.targets import DIMENSIONS, IDLE
 
 if TYPE_CHECKING:
     from apportion.engine.duck import DuckDb
@@ -43,7 +43,7 @@ class Coverage:
     tagged: Counted
     """Where the resource's own tag decides (T1 by tag)."""
     known: Counted
-    """Where the target is not `unallocated`, by whatever evidence."""
+    """Where somebody is known, by whatever evidence: neither `unallocated` nor `idle`."""
 
     @property
     def tagged_share(self) -> Decimal | None:
@@ -73,7 +73,7 @@ def per_dimension(make: str) -> str:
 _FLAGS = per_dimension(
     "struct_pack(dimension := '{d}', "
     "tagged := bool_and(coalesce(\"x_{word}RuleId\", '') LIKE 'tag:%'), "
-    "known := bool_and(\"x_{word}Evidence\" <> 'T5'))"
+    f"known := bool_and(\"x_{{word}}Evidence\" <> 'T5' AND x_{{word}} <> '{IDLE}'))"
 )
 
 SEEN = f"""

@@ -70,7 +70,7 @@ ORDER BY ALL
 """
 
 COSTS = f"""
-SELECT BillingCurrency, x_WorkloadId, any_value(x_WorkloadKind), SUM({{metric}}),
+SELECT BillingCurrency, x_WorkloadId, min(x_WorkloadKind), SUM({{metric}}),
        SUM({{metric}}) FILTER (WHERE {{chosen}}), bool_or({{chosen}}),
        {", ".join(f"list_sort(list_distinct(list({name}) FILTER (WHERE {{chosen}})))" for name in TARGETS.values())}
 FROM charged
@@ -132,6 +132,11 @@ class Work:
         """Hours of a measure in seconds; `per` bytes count as one of a measure in byte-seconds."""
         return in_hours(self.held.get(measure), per=per)
 
+    @property
+    def is_frame(self) -> bool:
+        """Whether it only lasted: a sweep or parent run whose children did the work."""
+        return not self.costs and not self.held.keys() - {Measure.RUN_SECONDS}
+
     def named(self, dimension: str) -> str | None:
         """The values of a dimension as one text; None where nothing is known."""
         return ", ".join(self.owners.get(dimension, ())) or None
@@ -149,6 +154,8 @@ def in_hours(seconds: Fraction | None, *, per: int = 1) -> Decimal | None:
 def works(asked: Asked) -> dict[str, Work]:
     """Id -> workload, of all that were charged in the chosen pieces, and those that have usage and no charge at all.
 
+    A parent that only lasted while its children worked is none. Where cores were counted and no GPU, there was none.
+
     `open_metered` must have been called.
     """
     found = {
@@ -157,7 +164,8 @@ def works(asked: Asked) -> dict[str, Work]:
     }
     shown = _costs(asked, found) | _uncharged(asked, found)
     _quantities(asked, found)
-    return {name: work for name, work in found.items() if name in shown}
+    parents = {work.parent for work in found.values()}
+    return {name: work for name, work in found.items() if name in shown and not (name in parents and work.is_frame)}
 
 
 def nobodys(asked: Asked) -> dict[str, dict[str, Amount]]:
@@ -247,6 +255,9 @@ def _named_use(asked: Asked, found: Mapping[str, Work]) -> None:
     for name, held in named.items():
         if name in found:
             found[name].held = held | found[name].held
+    for work in found.values():
+        if Measure.CPU_CORE_SECONDS in work.held:
+            work.held.setdefault(Measure.GPU_SECONDS, Fraction(0))
 
 
 def _seconds(month: Month) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _KEPT = "apportion_answer"
 """Marks a line that `pull` wrote."""
+_FOLDED = {ord("\n"): " ", ord("\r"): " "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ def opened_text(file: RawFile) -> TextIO:
 
 
 def kept(path: str, params: Mapping[str, Any], *, read_at: datetime, text: str) -> str:
-    """The line that keeps an answer: the request beside the answer's own text, which stays as it came."""
+    """The line that keeps an answer: the request beside the answer's own text, its line ends become spaces.
+
+    JSON allows none within texts, so nothing that it says is changed.
+    """
     request = json.dumps({"path": path, "params": dict(params), "read_at": read_at.isoformat()}, sort_keys=True)
-    return f'{{"{_KEPT}": {request}, "body": {" ".join(text.split(chr(10)))}}}\n'
+    return f'{{"{_KEPT}": {request}, "body": {text.translate(_FOLDED)}}}\n'
 
 
 def exact(text: str) -> Any:  # noqa: ANN401 - JSON

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TextIO
 
-from apportion.errors import MeterUnreachable, MissingExtra
+from apportion.errors import ConfigError, MeterUnreachable
 from apportion.sources.readings.answers import exact, kept
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ Headers = Mapping[str, str]
 class Client:
     """Requests to one API; every good answer is written to `keep` as one line (see `answers.kept`).
 
-    Raises `MeterUnreachable` where the API refuses, or keeps failing after `ATTEMPTS` tries.
+    Raises `MeterUnreachable` where the API refuses, or keeps failing after `ATTEMPTS` tries; `ConfigError` where a
+    token of the environment cannot be sent.
     """
 
     source_id: str
@@ -105,7 +106,7 @@ class Client:
             read += piece
             if len(read) > LARGEST_ANSWER:
                 raise self._fault(path, f"answered with more than {LARGEST_ANSWER // 1024**2} MiB")
-        return read.decode(answer.encoding or "utf-8", errors="replace")
+        return read.decode("utf-8", errors="replace")  # as JSON has to be, whatever the header says
 
     def _wait(self, path: str, answer: httpx.Response, attempt: int) -> float:
         asked = answer.headers.get("Retry-After", "")
@@ -116,10 +117,10 @@ class Client:
 
     def _opened(self) -> httpx.Client:
         if self._http is None:
-            try:
-                import httpx
-            except ImportError as error:
-                raise MissingExtra("Reading a meter's API", "meters") from error
+            import httpx
+
+            if not self.url.startswith(("http://", "https://")):
+                raise self._fault("", "is no address: it begins with http:// or https://")
             try:
                 self._http = httpx.Client(
                     base_url=self.url,
@@ -135,7 +136,7 @@ class Client:
         return self._http
 
     def _authorization(self) -> Headers:
-        token = os.environ.get(f"{env_prefix(self.source_id)}_TOKEN")
+        token = secret_of(f"{env_prefix(self.source_id)}_TOKEN")
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _basic(self) -> tuple[str, str] | None:
@@ -146,6 +147,23 @@ class Client:
     def _fault(self, path: str, what: str, *, status: int | None = None) -> MeterUnreachable:
         url = f"{self.url.rstrip('/')}/{path.lstrip('/')}"
         return MeterUnreachable(source=self.source_id, url=url, what=what, status=status)
+
+
+def secret_of(name: str) -> str | None:
+    """The token in an environment variable, None where it is unset or empty.
+
+    Raises `ConfigError`, which names the variable and never its value, where no HTTP header could carry it.
+    """
+    token = os.environ.get(name)
+    if token and not (token.isascii() and token.isprintable()):
+        raise ConfigError(
+            file="environment",
+            line=None,
+            key=name,
+            what="The token holds a character that cannot be sent (a line end, or one beyond ASCII).",
+            fix="Set the variable again, to the token alone.",
+        )
+    return token or None
 
 
 def env_prefix(source_id: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,6 @@ from apportion.sources.readings.contract import Fault, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from apportion.sources.readings.contract import Resource, Workload
 
@@ -25,6 +26,12 @@ _EXACT = Context(prec=60)
 """More digits than a quantity below the limit has: the usual 28 are too few for the byte-seconds of a large store."""
 BATCH = 200_000
 """So many samples are held as objects at once."""
+EARLIEST = datetime(2000, 1, 1)
+"""No meter knows of an earlier time; wrong units and empty clocks do."""
+LONGEST = timedelta(days=5 * 365 + 2)
+"""Five years, the longest time that one sample may span."""
+_LONE = re.compile("[\ud800-\udfff]")
+"""Halves of a character, which JSON can say and UTF-8 cannot."""
 
 RAW = {
     "x_SubjectNo": "INTEGER",
@@ -50,8 +57,16 @@ class Subjects:
     def number(self, sample: Sample) -> int:
         """The number of the sample's workload on its resource."""
         row = {**_workload_row(sample.workload, sample.devices), **_resource_row(sample.resource)}
-        key = tuple(tuple(value) if isinstance(value, list) else value for value in row.values())
-        known = self.numbers.setdefault(key, len(self.numbers) + 1)
+        key = _key(row)
+        known = self.numbers.get(key)
+        if known is None:
+            known = self.numbers[key] = self._added({name: _written(value) for name, value in row.items()})
+        return known
+
+    def _added(self, row: dict[str, Any]) -> int:
+        if row["x_Labels"]:
+            row["x_Labels"] = sorted(dict(row["x_Labels"]).items())  # two keys may have become one
+        known = self.numbers.setdefault(_key(row), len(self.rows) + 1)
         if known > len(self.rows):
             self.rows.append({"x_SubjectNo": known, **row})
         return known
@@ -76,7 +91,7 @@ class FileOfSamples:
         """All samples and faults of the file taken in; what cannot be used becomes a fault."""
         for each in found:
             if isinstance(each, Fault):
-                self.faults.append(each)
+                self.faults.append(_readable(each))
                 continue
             self._add(each, read_at)
             if len(self.columns["x_RowNo"]) >= BATCH:
@@ -110,7 +125,7 @@ class FileOfSamples:
             sample.basis.value,
             quantity.quantize(_DIGITS, context=_EXACT),
             sample.coverage.quantize(Decimal("0.0001")),
-            sample.key,
+            _written(sample.key),
         )
         for name, value in zip(RAW, row, strict=True):
             self.columns[name].append(value)
@@ -123,11 +138,31 @@ class FileOfSamples:
             self.columns = defaultdict(list)
 
 
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in row.values())
+
+
+def _written(value: Any) -> Any:  # noqa: ANN401 - a text, or texts within lists
+    """The value with U+FFFD for all that no file can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else _LONE.sub("\ufffd", value)
+    return type(value)(_written(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _readable(fault: Fault) -> Fault:
+    texts = {name: _written(getattr(fault, name)) for name in ("column", "example", "what", "fix")}
+    return replace(fault, **texts)
+
+
 def _seconds(delta: Any) -> Decimal:  # noqa: ANN401 - timedelta
     return Decimal(delta.days * 86_400 + delta.seconds) + Decimal(delta.microseconds).scaleb(-6)
 
 
 def _unusable(sample: Sample, end: datetime | None, read_at: datetime | None) -> Fault | None:
+    return _untimely(sample, end, read_at) or _immeasurable(sample)
+
+
+def _untimely(sample: Sample, end: datetime | None, read_at: datetime | None) -> Fault | None:
     if end is None:
         return _fault(
             sample,
@@ -155,6 +190,19 @@ def _unusable(sample: Sample, end: datetime | None, read_at: datetime | None) ->
             what="It starts after it was read, so it has not happened yet.",
             fix="Check the clock of the machine that wrote it, and the option read_at of the source.",
         )
+    if sample.start < EARLIEST or (end if read_at is None else min(end, read_at)) - sample.start > LONGEST:
+        return _fault(
+            sample,
+            "implausible_time",
+            "start",
+            example=f"{sample.start.isoformat()} to {end.isoformat()}",
+            what="It starts before 2000 or lasts more than five years, which no meter has seen.",
+            fix="Check the clock of the machine that wrote it, and the unit of its times.",
+        )
+    return None
+
+
+def _immeasurable(sample: Sample) -> Fault | None:
     if not sample.quantity.is_finite() or not 0 <= sample.quantity < _LIMIT:
         return _fault(
             sample,

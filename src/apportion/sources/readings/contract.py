@@ -7,7 +7,7 @@ read can always be read again, and a file saved by hand works like the API.
 Rules that hold for every source:
 
 - Times are naive UTC, intervals half-open. A reader gives the interval as its meter knows it, however long; the intake
-  cuts it at UTC hours and months, dividing the quantity exactly by time.
+  cuts it at UTC months and metering at UTC hours, dividing the quantity exactly by time.
 - Quantities are `Decimal` in the base unit of `core.measures`, never negative, for the whole interval.
 - `coverage` is the part of the interval the meter looked at (observed / expected scrapes). Exact starts and ends: 1.
 - A sample without workload, with `Basis.CAPACITY`, says what the resource had to give in the interval.
@@ -175,9 +175,9 @@ class MeterSource:
         return Delivery(tuple(path for path in place.files() if named or path.lower().endswith(self.suffixes)))
 
 
-COMMON_OPTIONS = frozenset({"url", "cluster", "read_at", "since", "timeout_seconds", "label_prefix", "nodes"})
+COMMON_OPTIONS = frozenset({"url", "cluster", "read_at", "since", "timeout_seconds"})
 """Options of every meter.
 
 `url`: base address of the API. `cluster`: its name where the meter does not say it. `read_at`: when delivered files
-were read (ISO 8601). `since`: first day to pull. `nodes`: list of `"node=resource id"`.
+were read (ISO 8601). `since`: first day to pull. `timeout_seconds`: how long one answer may take.
 """

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from apportion.engine.duck import DuckDb
 
 # One thing cannot be counted twice at a time: where samples of one key overlap, the one that starts later counts, and
-# of those that start together the one read last.
+# of those that start together the one read last, whatever else it says of the work (status, labels, user).
 SINGLE = f"""
 CREATE OR REPLACE TEMP TABLE single_samples AS
 WITH latest AS (
-    SELECT *, lead(x_Start) OVER same AS following
-    FROM raw_samples
-    WINDOW same AS (PARTITION BY x_SubjectNo, x_Measure, x_Basis, x_Key ORDER BY x_Start, x_RowNo)
+    SELECT r.*, lead(r.x_Start) OVER same AS following
+    FROM raw_samples AS r
+    JOIN all_subjects AS s ON s.x_SubjectNo = r.x_SubjectNo
+    WINDOW same AS (
+        PARTITION BY s.x_WorkloadId, s.x_MeteredId, s.x_Node, s.x_Cluster, s.x_Account, r.x_Measure, r.x_Basis, r.x_Key
+        ORDER BY r.x_Start, r.x_RowNo
+    )
 ),
 kept AS (
     SELECT *, least(x_End, coalesce(following, x_End)) AS until FROM latest

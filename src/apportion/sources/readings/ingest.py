@@ -36,14 +36,17 @@ if TYPE_CHECKING:
     from apportion.sources.readings.contract import MeterSource
     from apportion.store import Store
 
-VERSION = "1"
+VERSION = "2"
 """Raised when the same samples give other files than before, whatever the source."""
 
 
 def ingest(
-    config: SourceConfig, *, store: Store, paths: tuple[str, ...], base: Path, progress: Progress
+    config: SourceConfig, *, store: Store, paths: tuple[str, ...], base: Path, progress: Progress, whole: bool = False
 ) -> IngestResult:
     """The files at the paths as published snapshots; files that are known, word for word, are not read again.
+
+    With `whole` the paths are all of the source: a file that was read before and is not there any more still counts,
+    and is listed as a problem.
 
     Faults in samples are problems. Raises `UnreadableFile` or `UnknownShape` where a file cannot be read: then nothing
     is stored.
@@ -66,6 +69,8 @@ def ingest(
             loose += problems
     gone = _emptied(current, drafts, fresh)
     published = store.publish_snapshots([*drafts, *(_empty(snapshot, store, source, config) for snapshot in gone)])
+    if whole:
+        loose += _gone(current, {file.path for file in delivered.files})
     store.save_problems(config.id, (*delivered.repeated, *loose))
     return IngestResult(
         source_id=config.id,
@@ -76,6 +81,27 @@ def ingest(
         files_read=tuple(file.path for file in fresh),
         left_out=delivered.left_out,
     )
+
+
+def _gone(current: Sequence[Snapshot], delivered: set[str]) -> list[Problem]:
+    rows: dict[str, int] = defaultdict(int)
+    for snapshot in current:
+        if snapshot.rows and snapshot.scope.part not in delivered:
+            rows[snapshot.scope.part] += snapshot.rows
+    return [
+        Problem(
+            code="file_gone",
+            severity=Severity.WARNING,
+            file=path,
+            rows="all",
+            row_count=count,
+            column="",
+            example="",
+            what="The file is not there any more, and what it said of use still counts.",
+            fix="Nothing, if it was only moved away; to take it back, deliver it again without rows.",
+        )
+        for path, count in sorted(rows.items())
+    ]
 
 
 def _drafts(

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apportion.errors import ConfigError
+from apportion.sources.readings.answers import pulled_at
 from apportion.sources.readings.client import Client
 from apportion.sources.readings.contract import Window
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from apportion.sources.readings.contract import MeterSource
 
 AGAIN = 3
-"""So many days before today are asked for again: meters restate their last days."""
+"""A day is asked for again until it was read so many days after its end: meters restate their last days."""
 FIRST = 35
 """So many days before today are asked for where nothing was pulled yet and no `since` is given."""
 DAY_SECONDS = 86_400
@@ -49,14 +50,24 @@ def pull(
 
 
 def days_to_ask(config: SourceConfig, folder: Path, now: datetime) -> Iterator[date]:
-    """Every day that was never pulled since the first, and the last few again, today included."""
+    """Every day since the first that was never pulled, or whose kept answers may still lack something.
+
+    What was read before the day's end and `AGAIN` days more is not complete, nor is a file without an answer.
+    """
     today = now.date()
-    had = {path.stem for path in folder.glob("*.jsonl")}
+    had = {path.stem: path for path in folder.glob("*.jsonl")}
     day = _since(config) or (date.fromisoformat(min(had)) if had else today - timedelta(days=FIRST))
     while day <= today:
-        if day.isoformat() not in had or day >= today - timedelta(days=AGAIN):
+        kept = had.get(day.isoformat())
+        if kept is None or not _complete(kept, day):
             yield day
         day += timedelta(days=1)
+
+
+def _complete(kept: Path, day: date) -> bool:
+    read_at = pulled_at(kept)
+    settled = datetime(day.year, day.month, day.day) + timedelta(days=1 + AGAIN)
+    return read_at is not None and read_at >= settled
 
 
 def _pull_day(
