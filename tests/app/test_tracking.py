@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -102,9 +103,107 @@ def test_where_warnings_are_errors_the_script_goes_on_too(tmp_path):
             pass
 
 
-def test_gpus_that_are_no_number_are_a_warning_too():
-    with pytest.warns(RuntimeWarning, match="could not write down"), apportion.track("x", gpus="many"):
+@pytest.mark.parametrize("gpus", ["many", -1, "-0.5", float("nan"), float("inf"), "1e999999", True, [4], ""])
+def test_gpus_that_cannot_be_are_a_warning_and_those_of_the_environment_count(monkeypatch, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    with pytest.warns(RuntimeWarning, match="apportion.track cannot hold .* GPUs and takes what the") as seen:
+        tracked = apportion.track("x", gpus=gpus)
+    assert (len(seen), seen[0].filename) == (1, __file__)
+    with tracked:
         pass
+    assert spooled()[Measure.GPU_SECONDS].quantity == 3 * spooled()[Measure.RUN_SECONDS].quantity
+
+
+@pytest.mark.parametrize("kind", ["train", "idle", "unmetered", None, 7])
+def test_a_kind_that_is_none_is_a_warning_and_the_usual_one_counts(kind):
+    with pytest.warns(RuntimeWarning, match=f"knows no kind '{kind}' and takes training_job. Known: api_key"):
+        tracked = apportion.track("x", kind=kind)
+    with tracked:
+        pass
+    assert spooled()[Measure.RUN_SECONDS].workload.kind is WorkloadKind.TRAINING_JOB
+
+
+@pytest.mark.parametrize("kind", sorted(set(WorkloadKind) - {WorkloadKind.IDLE, WorkloadKind.UNMETERED}))
+def test_every_kind_of_work_can_be_tracked(kind):
+    with apportion.track("x", kind=kind):
+        pass
+    assert spooled()[Measure.RUN_SECONDS].workload.kind is kind
+
+
+def test_where_warnings_are_errors_what_cannot_be_is_ignored_too():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with apportion.track("x", kind="train", gpus="many", labels=7, spool=7):
+            pass
+
+
+def test_what_it_ran_on_can_be_said_and_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("APPORTION_RESOURCE_ID", "i-9")
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "slurm")
+    with apportion.track("night", workload="retrain", resource_id="i-1", node="n1", cluster="c1") as work:
+        assert work.workload == "retrain"
+    found = spooled()[Measure.RUN_SECONDS]
+    assert (found.workload.id, found.workload.name) == ("retrain", "night")
+    assert (found.resource.id, found.resource.node, found.resource.cluster) == ("i-1", "n1", "c1")
+
+
+def files():
+    return [SOURCE.read(RawFile(p, p.name, None), SourceConfig("s", "usage_file", ())) for p in spool_files()]
+
+
+def spool_files():
+    return sorted(Path(".apportion-usage").glob("*.ndjson"))
+
+
+def test_two_bodies_of_one_workload_are_counted_beside_each_other():
+    # without a key of their own, rows that overlap in time are one thing read twice
+    with apportion.track(workload="retrain"), apportion.track(workload="retrain"):
+        pass
+    samples = [sample for file in files() for sample in file]
+    assert {sample.workload.id for sample in samples} == {"retrain"}
+    assert len({sample.key for sample in samples}) == len(spool_files()) == 2
+
+
+def test_a_body_entered_again_is_another_piece_of_work():
+    tracked = apportion.track("x")
+    with tracked:
+        first = tracked.workload
+    with tracked:
+        assert tracked.workload != first
+    assert len(spool_files()) == 2
+
+
+def test_each_call_of_a_decorated_function_is_tracked():
+    @apportion.track("step", team="fraud")
+    def twice(number, *, deeper=True):
+        """Doubles."""
+        return twice(number, deeper=False) if deeper else 2 * number
+
+    assert (twice.__name__, twice.__doc__, spool_files()) == ("twice", "Doubles.", [])
+    assert twice(4) == 8
+    samples = [sample for file in files() for sample in file]
+    assert len({sample.workload.id for sample in samples}) == len(spool_files()) == 2
+    assert {(sample.workload.team, sample.workload.status) for sample in samples} == {("fraud", "FINISHED")}
+
+
+def test_a_decorated_function_that_raises_is_written_down_as_failed():
+    @apportion.track("step")
+    def broken():
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert spooled()[Measure.RUN_SECONDS].workload.status == "FAILED"
+
+
+def test_a_decorated_coroutine_is_tracked_until_it_was_awaited():
+    @apportion.track("step")
+    async def slow():
+        await asyncio.sleep(0.05)
+        return 7
+
+    assert asyncio.run(slow()) == 7
+    assert spooled()[Measure.RUN_SECONDS].quantity >= 0.05
 
 
 def test_a_change_of_the_working_directory_does_not_move_the_line(tmp_path, monkeypatch):

@@ -169,7 +169,7 @@ def test_a_metric_that_is_missing_is_not_zero(store):
     run = post(store, [charge("2026-10", "10", (1, ADS)), charge("2026-10", "7", (1, RISK), **values)])
     answer = ask(store, run, "cost_by_team", "2026-10", metric="EffectiveCost")
     assert table(answer, "team", "cost") == [("Risk", Decimal(3)), ("Ads", None), ("Total", Decimal(3))]
-    assert answer.notes[1:] == ("EffectiveCost is missing on at least 1 of 2 pieces in USD; they are not in the sums.",)
+    assert answer.notes[1:] == ("EffectiveCost is missing on at least 1 of 2 pieces in USD; it is not in the sums.",)
 
 
 def test_a_bill_that_is_missing_in_a_month_is_said_and_never_taken_for_zero(store):

@@ -11,6 +11,7 @@ from tests.metered_company import (
     MIXED_CHARGES,
     NODE_1,
     NODE_2,
+    NODE_3,
     TUNING,
     USES,
     charge,
@@ -21,6 +22,7 @@ from tests.metered_company import (
 from apportion import app
 from apportion.core.money import quanta
 from apportion.core.period import Period
+from apportion.reports.reading.remarks import NO_METER
 
 OCTOBER = Period.parse("2026-10")
 THOUSAND = Decimal(1000)
@@ -127,7 +129,7 @@ def test_a_job_that_is_metered_and_named_by_the_bill_is_counted_once(build):
 def test_jobs_endpoints_idle_and_unmetered_add_up_to_what_was_metered(metered):
     jobs, endpoints = ask(metered, "job"), ask(metered, "endpoint")
     assert jobs.notes == (
-        "Metered in USD: jobs 145 + endpoints 87 + idle 125 + unmetered 5 = 362.",
+        "Metered in USD: jobs 145.00 + endpoints 87.00 + idle 125.00 + unmetered 5.00 = 362.00.",
         "4 jobs have usage and no charge in these bills: see 'apportion report --by metering-gaps'.",
     )
     metered = [each for each in CHARGES if each["BilledCost"] not in {"7", "3", "4", "1"}]
@@ -161,7 +163,7 @@ def test_an_endpoint_costs_so_much_a_request_and_a_token(metered):
     }
 
 
-def test_stages_follow_from_kind_and_environment_and_add_up_to_the_cost_of_the_model(metered):
+def test_stages_follow_from_kind_and_sweep_and_add_up_to_the_cost_of_the_model(metered):
     answer = ask(metered, "model-stages")
     found = by_name(answer, "experiment", "training", "inference", "storage", "shared", "cost")
     assert found == {
@@ -256,7 +258,11 @@ def test_gaps_are_listed_with_their_hours_and_their_money(metered):
         ),
         ("charge without usage", "i-0000000000000000b", None, None, None, 7, "Others of its kind are metered."),
         ("charge without usage", "gpu-box", None, None, None, 3, "It is a machine with GPUs, and no meter knows it."),
-        ("Total", None, None, None, None, 14, None),
+        (
+            *("unmetered time", NODE_3, None, 5, None, 5),
+            "No meter looked then: that time belongs to whom tags and rules name for it.",
+        ),
+        ("Total", None, None, None, None, 19, None),
     ]
 
 
@@ -271,8 +277,8 @@ def test_with_a_filter_only_charges_can_be_gaps(metered):
         ("job", "No job was metered or named by these bills."),
         ("endpoint", "No endpoint or API key was metered or named by these bills."),
         ("cost-of-experiment", "No run was metered or named by these bills."),
-        ("idle", "Nothing was idle on any metered resource."),
-        ("metering-gaps", "Every metered resource has a charge, and no charge of its like is without usage."),
+        ("idle", NO_METER),
+        ("metering-gaps", NO_METER),
     ],
 )
 def test_without_meters_a_report_says_so(allocated, by, note):

@@ -115,7 +115,7 @@ def test_a_header_alone_is_a_problem(tmp_path):
 
 def test_no_bill_at_all_is_an_error_that_says_what_was_left_out(tmp_path):
     put(tmp_path, "bills/readme.md", "x")
-    with pytest.raises(UnreadableFile, match=r"no bill was found there: 1 files were left out, such as .*readme\.md"):
+    with pytest.raises(UnreadableFile, match=r"no file was found there: 1 files were left out, such as .*readme\.md"):
         ingest_into(tmp_path / "state", config(tmp_path / "bills"))
 
 

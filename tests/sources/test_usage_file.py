@@ -336,4 +336,4 @@ def test_names_of_columns_may_be_written_in_capitals(tmp_path):
 
 
 def test_a_file_may_be_partial_so_it_does_not_prove_idleness():
-    assert (SOURCE.rank, SOURCE.complete) == (Rank.SCHEDULER, False)
+    assert (SOURCE.rank, SOURCE.complete) == (Rank.NESTED, False)

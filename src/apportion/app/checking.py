@@ -119,6 +119,11 @@ def _stale(store: Store, config: SourceConfig, folder: Path) -> Check | None:
     except ApportionError:
         return None  # said by the check of the source itself
     local = {path: Path(path).stat().st_size for path in found if Path(path).is_file()}
+    gone = sorted({f.path for s in store.current_readings(source_id=config.id) if s.rows for f in s.files} - {*found})
+    if config.paths and not ASKED & config.options.keys() and gone:
+        detail = f"{len(gone)} files still count and are not there any more, such as {gone[0]}"
+        fix = "To take their usage back, deliver them again without rows."
+        return Check(f"files of {config.id}", State.WARN, detail, fix)
     changed = [path for path, size in local.items() if known.get(path) != size]
     if not changed:
         return None

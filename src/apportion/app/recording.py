@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apportion.app.project import CONFIG_FILE
 from apportion.app.tracking import SPOOL, spool_folder, write_lines
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from apportion.sources.readings.contract import Sample
+
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was written: the workload, the measure and its quantity in base units, and the file."""
+    """What was written: the workload, the measure and its quantity in base units, when (naive UTC), and the file."""
 
     workload: str
     measure: str
     quantity: Decimal
+    start: datetime
+    end: datetime
     path: Path
 
 
@@ -38,9 +42,10 @@ class Recorded:
 class Usage:
     """One quantity of one workload, in the user's words.
 
-    Either `gpus` × `hours`, or a `measure` with its `quantity`: a number in `unit` (base units if None), or a time with
-    its unit (`90s`, `30m`, `1.5h`, `2d`). It ends at `end` (now, if None). It starts at `start`, or `hours` before the
-    end, or, for a time, that long before the end, as one GPU or core would take it.
+    Either `gpus` × `hours` (those between `start` and `end`, if None), or a `measure` with its `quantity`: a number in
+    `unit` (base units if None), or a time with its unit (`90s`, `30m`, `1.5h`, `2d`). It lasts `hours`, or as long as
+    such a time, as one GPU or core would take it: from `start`, else up to `end`, else up to now. With `start` and
+    `end` it lasts from one to the other; `start` and a plain number alone last until now.
     """
 
     workload: str
@@ -65,28 +70,45 @@ def record(folder: Path, usage: Usage, *, spool: Path | None = None) -> Recorded
     usage that the source would refuse, and `NoProject` where the project is asked for and there is none.
     """
     target = _target(folder, spool)
+    _refuse_unknown_words(usage)
     quantity, seconds = _counted(usage)
-    end = _utc(usage.end) if usage.end else datetime.now(UTC).replace(tzinfo=None)
+    start, end = _interval(usage, seconds)
     name = f"record-{uuid.uuid4()}"
     line = {
-        **usage.known,
+        **_words(usage),
         "key": name,
-        "workload": usage.workload,
-        "workload_kind": usage.kind,
-        "measure": usage.measure,
         "quantity": format(quantity, "f"),
-        "unit": usage.unit,
-        "basis": usage.basis,
-        "start": f"{_start(usage, end, seconds).isoformat()}Z",
+        "start": f"{start.isoformat()}Z",
         "end": f"{end.isoformat()}Z",
         "labels": dict(usage.labels),
     }
     line = {name: value for name, value in line.items() if value}
+    sample = _sample_of(line)
+    path = write_lines([line], target, f"{name}.ndjson")
+    return Recorded(usage.workload, sample.measure.value, sample.quantity, start, end, path)
+
+
+def _words(usage: Usage) -> dict[str, str]:
+    said = {
+        "workload": usage.workload,
+        "workload_kind": usage.kind,
+        "measure": usage.measure,
+        "unit": usage.unit,
+        "basis": usage.basis,
+    }
+    return {**usage.known, **{name: value for name, value in said.items() if value}}
+
+
+def _refuse_unknown_words(usage: Usage) -> None:
+    """A word that is not known explains all that does not fit it, so it is named before any number is looked at."""
+    _sample_of({**_words(usage), "quantity": "0", "start": "2026-10-01"})
+
+
+def _sample_of(line: Mapping[str, Any]) -> Sample:
     sample = sample_of(1, line)
     if isinstance(sample, Fault):
         raise UnusableUsage(sample.what, sample.fix)
-    path = write_lines([line], target, f"{name}.ndjson")
-    return Recorded(usage.workload, sample.measure.value, sample.quantity, path)
+    return sample
 
 
 def _target(folder: Path, spool: Path | None) -> Path:
@@ -99,13 +121,10 @@ def _target(folder: Path, spool: Path | None) -> Path:
 
 def _counted(usage: Usage) -> tuple[Decimal, Decimal | None]:
     """The quantity as it will be written, and the seconds it tells of, if any."""
-    hours = _amount(usage.hours, "--hours")[0] * 3600 if usage.hours else None
-    gpus = _amount(usage.gpus, "--gpus")[0] if usage.gpus else None
+    hours = _hours(usage)
     if usage.quantity is None:
-        if gpus is None or hours is None or usage.measure != "gpu_seconds":
-            raise UnusableUsage("There is no quantity.", "Give --quantity, or --gpus with --hours.")
-        return gpus * hours, hours
-    if gpus is not None:
+        return _held(usage, hours), hours
+    if usage.gpus:
         raise UnusableUsage("Both --gpus and --quantity say how much.", "Give --gpus with --hours, or --quantity.")
     number, unit = _amount(usage.quantity, "--quantity")
     if unit is None:
@@ -117,6 +136,37 @@ def _counted(usage: Usage) -> tuple[Decimal, Decimal | None]:
     return seconds, seconds if hours is None else hours
 
 
+def _held(usage: Usage, hours: Decimal | None) -> Decimal:
+    """GPUs × the seconds they were held."""
+    if usage.gpus is None or hours is None or usage.measure != "gpu_seconds":
+        raise UnusableUsage(
+            "There is no quantity.", "Give --quantity, or --gpus with --hours or with --start and --end."
+        )
+    if usage.unit:
+        raise UnusableUsage("--gpus with --hours has a unit already.", "Leave --unit out, or give --quantity.")
+    gpus, unit = _amount(usage.gpus, "--gpus")
+    if unit:
+        raise UnusableUsage(f"'{usage.gpus}' is a time, not a number of GPUs.", "Write how many, such as 4 or 0.5.")
+    return gpus * hours
+
+
+def _hours(usage: Usage) -> Decimal | None:
+    """How many seconds `hours` are, or else those between start and end; None where nothing says it."""
+    between = _seconds(_utc(usage.end) - _utc(usage.start)) if usage.start and usage.end else None
+    if not usage.hours:
+        return between
+    number, unit = _amount(usage.hours, "--hours")
+    seconds = number * _SECONDS[unit or "h"]
+    if between is not None and seconds != between:
+        what = f"From --start to --end it is {between:f} seconds, and --hours says {seconds.normalize():f}."
+        raise UnusableUsage(what, "Leave one of the three out; what was used within a longer time is a --quantity.")
+    return seconds
+
+
+def _seconds(time: timedelta) -> Decimal:
+    return Decimal(time // timedelta(microseconds=1)) / 1_000_000
+
+
 def _amount(text: str, option: str) -> tuple[Decimal, str | None]:
     match = _AMOUNT.fullmatch(text.strip())
     if not match:
@@ -124,13 +174,20 @@ def _amount(text: str, option: str) -> tuple[Decimal, str | None]:
     return Decimal(match[1]), match[2]
 
 
-def _start(usage: Usage, end: datetime, seconds: Decimal | None) -> datetime:
-    if usage.start:
-        return _utc(usage.start)
+def _interval(usage: Usage, seconds: Decimal | None) -> tuple[datetime, datetime]:
+    """Start and end; `seconds` lie between them where only one of them is known."""
+    start = _utc(usage.start) if usage.start else None
+    end = _utc(usage.end) if usage.end else None
+    if start and end:
+        return start, end
+    now = datetime.now(UTC).replace(tzinfo=None)
     if seconds is None:
-        raise UnusableUsage("Nothing says when this was used.", "Give --start (and --end), or --hours.")
+        if start is None:
+            raise UnusableUsage("Nothing says when this was used.", "Give --start (and --end), or --hours.")
+        return start, now
     try:
-        return end - timedelta(microseconds=int(seconds * 1_000_000))
+        lasted = timedelta(microseconds=int(seconds * 1_000_000))
+        return (start, start + lasted) if start else ((end or now) - lasted, end or now)
     except OverflowError as error:
         raise UnusableUsage(f"{seconds} seconds are longer than time is.", "Check the unit.") from error
 

@@ -8,27 +8,36 @@
 Each tracked piece of work has one file in the spool folder (`$APPORTION_SPOOL`, else `.apportion-usage`), in the form
 of the source `usage_file`: wall time, GPU time and CPU time of this process. The file is there from the start and is
 replaced whole (written aside, then renamed) at every heartbeat, so that a process that is killed leaves a line that is
-right up to its last heartbeat, with the status RUNNING. A failure to write is a warning; it never stops the script.
+right up to its last heartbeat, with the status RUNNING. What cannot be used or written is a warning; it never stops the
+script.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
 import time
 import uuid
 import warnings
-from contextlib import suppress
+from contextlib import ContextDecorator, suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from apportion.core.measures import WorkloadKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 SPOOL = ".apportion-usage"
 """The spool folder where `$APPORTION_SPOOL` names none."""
@@ -40,6 +49,8 @@ LONGEST_WAIT = 10.0
 _INSTANCE = ("APPORTION_RESOURCE_ID", "INSTANCE_ID", "EC2_INSTANCE_ID")
 _DRIVER = Path("/proc/driver/nvidia/gpus")
 _BILLION = 1_000_000_000
+_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,18})?")
+_KINDS = frozenset(WorkloadKind) - {WorkloadKind.IDLE, WorkloadKind.UNMETERED}
 
 
 def spool_folder(given: str | os.PathLike[str] | None = None) -> Path:
@@ -136,47 +147,81 @@ def decimal_seconds(nanoseconds: int) -> str:
     return f"{nanoseconds // _BILLION}.{nanoseconds % _BILLION:09d}"
 
 
-class track:  # noqa: N801 - used like a function: `with apportion.track(…):`
-    """A context manager that writes down what its body used, also when it raises (status FAILED).
+class track(ContextDecorator):  # noqa: N801 - used like a function: `with apportion.track(…):`
+    """A context manager, or a decorator, that writes down what its body used, also when it raises (status FAILED).
 
     `gpus` is how many GPUs the body holds (a fraction as text, `"0.5"`); where it is not given it is what the
     environment shows (`visible_gpus`), and unknown numbers give no GPU time. `kind` is a workload kind
-    (`training_job`, `batch_inference`, `notebook`, `data` …). `labels` are tags of any name. Within the body,
-    `workload` is the id, to hand on as `parent` of other work.
+    (`training_job`, `batch_inference`, `notebook`, `data` …). `workload` is an id of your own: bodies with the same id
+    are one workload whose use adds up; without it each body, and each call of a decorated function, is one of its own.
+    `resource_id` (as the bill says it), `node` and `cluster` say what it ran on where the environment does not.
+    `labels` are tags of any name. Within the body, the attribute `workload` is the id, to hand on as `parent` of other
+    work. A kind or number of GPUs that cannot be is a warning, and counts as not given.
     """
 
     def __init__(  # noqa: PLR0913 - each is a word of the user's
         self,
         name: str | None = None,
         *,
+        workload: str | None = None,
         model: str | None = None,
         team: str | None = None,
         project: str | None = None,
         environment: str | None = None,
         experiment: str | None = None,
-        kind: str = "training_job",
+        kind: str = WorkloadKind.TRAINING_JOB.value,
         parent: str | None = None,
         gpus: float | str | None = None,
+        resource_id: str | None = None,
+        node: str | None = None,
+        cluster: str | None = None,
         labels: Mapping[str, str] | None = None,
         spool: str | os.PathLike[str] | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self.workload = f"track:{uuid.uuid4()}"
+        self._chosen = workload
         self._owner = {"model": model, "team": team, "project": project, "environment": environment}
-        self._said = {"experiment": experiment, "parent": parent, "workload_kind": kind}
+        self._said = {"experiment": experiment, "parent": parent, "workload_kind": _kind(kind)}
+        self._place = {"resource_id": resource_id, "node": node, "cluster": cluster}
         self._name = name or model or Path(sys.argv[0] or "python").name
-        self._gpus = str(gpus) if gpus is not None else None
-        self._labels = dict(labels or {})
-        # fixed now: the body may change the working directory
-        self._folder = spool_folder(spool).absolute()
+        self._gpus = _gpus(gpus)
+        self._labels = labels
         self._every = heartbeat_seconds
+        self._renew()
+        # fixed now: the body may change the working directory
+        self._folder: Path = self._safely(lambda: spool_folder(spool).absolute()) or spool_folder()
+
+    def _renew(self) -> None:
+        """Ready for one more body, which has a file of its own."""
+        self._piece = str(uuid.uuid4())
+        self.workload = str(self._chosen or f"track:{self._piece}")
         self._done = threading.Event()
         self._writing = threading.Lock()
         self._warned = False
         self._process = os.getpid()
 
+    def _recreate_cm(self) -> Self:
+        """What one call of a decorated function is tracked by; calls may overlap."""
+        again = copy(self)
+        again._renew()  # noqa: SLF001 - a copy of this
+        return again
+
+    def __call__(self, function: _Function) -> _Function:
+        """The function, tracked at each call; a coroutine function until what it returned was awaited."""
+        if not iscoroutinefunction(function):
+            return super().__call__(function)
+
+        @wraps(function)
+        async def tracked(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - the function's own
+            with self._recreate_cm():
+                return await function(*given, **named)
+
+        return cast("_Function", tracked)
+
     def __enter__(self) -> Self:
         """The tracked work; its file is there from now on."""
+        if self._done.is_set():
+            self._renew()
         self._began, self._clock = time.time_ns(), time.monotonic_ns()
         self._cpu = time.process_time_ns()
         self._facts = self._safely(self._known) or {}
@@ -202,13 +247,13 @@ class track:  # noqa: N801 - used like a function: `with apportion.track(…):`
         facts = {
             **self._owner,
             **self._said,
-            "workload": self.workload,
+            "key": self._piece,
             "name": self._name,
-            "node": stamped["host.name"],
-            "resource_id": stamped.get("apportion.resource_id"),
-            "cluster": stamped.get("slurm.cluster_name"),
+            "node": self._place["node"] or stamped["host.name"],
+            "resource_id": self._place["resource_id"] or stamped.get("apportion.resource_id"),
+            "cluster": self._place["cluster"] or stamped.get("slurm.cluster_name"),
             "user": os.environ.get("USER"),
-            "labels": {**stamped, **self._labels},
+            "labels": {**stamped, **dict(self._labels or {})},
             "links": links(stamped),
             "devices": [link.removeprefix("gpu:") for link in links(stamped) if link.startswith("gpu:")],
             "gpus": gpus,
@@ -223,7 +268,7 @@ class track:  # noqa: N801 - used like a function: `with apportion.track(…):`
         try:
             if status == "RUNNING" and self._done.is_set():
                 return
-            write_lines(self._lines(status), self._folder, f"{self.workload.removeprefix('track:')}.ndjson")
+            write_lines(self._lines(status), self._folder, f"{self._piece}.ndjson")
         finally:
             self._writing.release()
 
@@ -245,9 +290,32 @@ class track:  # noqa: N801 - used like a function: `with apportion.track(…):`
         except Exception as error:  # noqa: BLE001 - the user's script goes on whatever happens here
             if not self._warned:
                 self._warned = True
-                with suppress(Exception):  # where warnings are errors, the script goes on too
-                    warnings.warn(f"apportion.track could not write down this run: {error}", RuntimeWarning, 4)
+                _warn(f"could not write down this run: {error}")
             return None
+
+
+def _kind(given: str) -> str:
+    kind = str(given).strip().lower()
+    if kind in _KINDS:
+        return str(WorkloadKind(kind))
+    _warn(f"knows no kind '{given}' and takes training_job. Known: {', '.join(sorted(_KINDS))}.")
+    return WorkloadKind.TRAINING_JOB.value
+
+
+def _gpus(given: float | str | None) -> str | None:
+    if given is None:
+        return None
+    number = str(given).strip()
+    if _NUMBER.fullmatch(number):
+        return number
+    _warn(f"cannot hold {given!r} GPUs and takes what the environment shows. Write a number such as 4 or 0.5.")
+    return None
+
+
+def _warn(words: str) -> None:
+    """Say it at the line that is tracked."""
+    with suppress(Exception):  # where warnings are errors, the script goes on too
+        warnings.warn(f"apportion.track {words}", RuntimeWarning, 4)
 
 
 def _moment(nanoseconds: int) -> str:

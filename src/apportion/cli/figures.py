@@ -54,6 +54,15 @@ def quantity(amount: Decimal) -> str:
     return money(amount, 0 if not size or size >= 10_000 else 4 if size < 1 else 2)  # noqa: PLR2004 - as said above
 
 
+def whole(amount: Decimal) -> str:
+    """A count without digits after the point.
+
+    >>> whole(Decimal("1234.5")), whole(Decimal(400))
+    ('1,235', '400')
+    """
+    return money(amount, 0)
+
+
 def change(amount: Decimal | None, places: int = 2) -> str:
     """A signed amount; more is +."""
     text = money(amount, places)

@@ -7,11 +7,16 @@ import io
 import json
 import sys
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apportion.cli import figures
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.core.money import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from apportion.cli.fitting import Fit, Strip
 
 FORMS = ("table", "csv", "json", "md")
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -101,32 +106,63 @@ def markdown(sheet: Sheet) -> str:
 
 
 def table(sheet: Sheet) -> str:
-    """Tables for a terminal, in its width and with its colours (none if NO_COLOR is set)."""
-    from rich.console import Console
-    from rich.table import Table
+    """Tables for a terminal, in its width (`fitting`) and with its colours (none if NO_COLOR is set).
 
-    console = Console(file=io.StringIO(), force_terminal=sys.stdout.isatty(), width=_width(), highlight=False)
+    Columns for which there is no room are named below.
+    """
+    from rich.console import Console
+
+    from apportion.cli.fitting import fitted
+
+    written, terminal, wide = io.StringIO(), sys.stdout.isatty(), _width()
+    console = Console(file=written, force_terminal=terminal, width=wide, highlight=False)
     console.print(sheet.title, style="italic", markup=False)
     for key, value in (sheet.facts or {}).items():
         console.print(f"  {key.replace('_', ' ')}: {_json_value(value)}", markup=False, soft_wrap=True)
+    left_out: dict[str, None] = {}
     for section in sheet.sections:
         if section.title:
             console.print(f"\n{section.title}", markup=False, style="bold")
-        shown, places = _shown(section), _places(section)
-        drawn = Table(box=_rule(), show_footer=section.total is not None, pad_edge=False, header_style="bold")
-        for i, column in shown:
-            footer = text(section.total[i], column, places) if section.total is not None else ""
-            drawn.add_column(
-                column.heading, footer=footer, justify="right" if _right(column) else "left", overflow="fold"
-            )
-        for row in section.rows:
-            drawn.add_row(*(_coloured(text(row[i], column, places), column) for i, column in shown))
-        console.print(drawn)
-    for note in sheet.notes:
+        fit = fitted(_strips(section), wide)
+        canvas = Console(file=written, force_terminal=terminal, width=max(fit.width, wide), highlight=False)
+        canvas.print(_drawn(section, fit))
+        left_out |= dict.fromkeys(strip.column.heading for strip in fit.left_out)
+    notes = [_left_out(left_out, wide)] if left_out else []
+    for note in (*notes, *sheet.notes):
         console.print(note, markup=False, style="dim", soft_wrap=True)
-    output = console.file
-    assert isinstance(output, io.StringIO)  # noqa: S101 - made above
-    return output.getvalue()
+    return written.getvalue()
+
+
+def _drawn(section: Section, fit: Fit) -> Any:  # noqa: ANN401 - rich is imported late
+    """The section as a table of rich, with the columns that fit."""
+    from rich.table import Table
+
+    drawn = Table(box=_rule(), show_footer=section.total is not None, pad_edge=False, header_style="bold")
+    for strip, wide in fit.drawn:
+        drawn.add_column(
+            strip.heading(wide),
+            footer=strip.cells[-1] if section.total is not None else "",
+            justify="right" if _right(strip.column) else "left",
+            overflow="ellipsis",
+            no_wrap=not strip.wraps,
+            width=wide,
+        )
+    for at in range(len(section.rows)):
+        drawn.add_row(*(_coloured(strip.cells[at], strip.column) for strip, _ in fit.drawn))
+    return drawn
+
+
+def _strips(section: Section) -> list[Strip]:
+    """The shown columns as texts: rows, then the total."""
+    from apportion.cli.fitting import Strip
+
+    places = _places(section)
+    rows = [*section.rows, *([section.total] if section.total is not None else [])]
+    return [Strip(i, column, tuple(text(row[i], column, places) for row in rows)) for i, column in _shown(section)]
+
+
+def _left_out(headings: Iterable[str], width: int) -> str:
+    return f"Left out to fit {width} columns: {', '.join(headings)}; --json and --format csv have every column."
 
 
 def _rule() -> Any:  # noqa: ANN401 - rich is imported late
@@ -184,8 +220,8 @@ def text(value: Cell, column: Column, places: int = 2) -> str:
 def _figure(value: Decimal, column: Column, places: int) -> str:
     if column.kind is Kind.EXACT:
         return figures.exact(value)
-    if column.kind is Kind.QUANTITY:
-        return figures.quantity(value)
+    if column.kind in {Kind.QUANTITY, Kind.WHOLE}:
+        return figures.quantity(value) if column.kind is Kind.QUANTITY else figures.whole(value)
     if column.ratio or column.kind is Kind.SHARE:
         return figures.percent(value, signed=column.kind is Kind.CHANGE)
     return figures.change(value, places) if column.kind is Kind.CHANGE else figures.money(value, places)

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     COUNT = "count"
     QUANTITY = "quantity"
     """Hours and the like: rounded in tables."""
+    WHOLE = "whole"
+    """A quantity of whole things, such as requests: without digits after the point in tables."""
 
 
 Cell = str | int | bool | Decimal | tuple[Decimal | None, ...] | None

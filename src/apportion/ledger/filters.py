@@ -26,16 +26,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _VALUES = "SELECT DISTINCT {column} FROM allocations WHERE {column} IS NOT NULL"
 
 
-def as_known(db: DuckDb, filters: Filters) -> Filters:
+def as_known(db: DuckDb, filters: Filters, *, also: Mapping[str, tuple[str, ...]] | None = None) -> Filters:
     """The filters with each value as `allocations` spells it: case and outer spaces do not matter.
 
-    Raises `UnknownName` for a field, or for a value that no piece in `allocations` has.
+    `also`: field -> further columns in which a value is known. Raises `UnknownName` for a field, or for a value that no
+    piece in `allocations` has.
     """
     found: dict[str, tuple[str, ...]] = {}
     for field, wanted in filters.items():
         if field not in COLUMNS:
             raise UnknownName("filter", field, COLUMNS)
-        known = {value for name in COLUMNS[field] for (value,) in db.rows(_VALUES.format(column=quoted(name)))}
+        columns = (*COLUMNS[field], *(also or {}).get(field, ()))
+        known = {value for name in columns for (value,) in db.rows(_VALUES.format(column=quoted(name)))}
         found[field] = tuple(spelled for value in wanted for spelled in _spellings(field, value, known))
     return found
 

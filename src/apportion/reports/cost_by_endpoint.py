@@ -12,8 +12,16 @@ from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kin
 from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.places import open_places
 from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.sizes import open_sizes
 from apportion.reports.reading.work import ENDPOINTS, Work, currencies, in_hours, total_cost, total_held, works
-from apportion.reports.reading.work_rows import by_cost, rounded_or_none, uncharged_note, unit_cost
+from apportion.reports.reading.work_rows import (
+    by_cost,
+    commitments_note,
+    distinct_names,
+    rounded_or_none,
+    uncharged_note,
+    unit_cost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +31,11 @@ TOKENS = (Measure.TOKENS_INPUT, Measure.TOKENS_CACHED, Measure.TOKENS_CACHE_WRIT
 THOUSAND, MILLION = 1000, 1_000_000
 
 # What was idle of all that the resources cost which the endpoint has a part of; its own share of them does not matter.
+# Not known where the size of one of them is not.
 IDLE_SHARES = f"""
 WITH resources_costs AS (
-    SELECT BillingCurrency, resource_key, SUM(cost) AS cost,
+    SELECT BillingCurrency, resource_key, resource_key IN (SELECT resource_key FROM unsized) AS unsized,
+           SUM(cost) AS cost,
            coalesce(SUM(cost) FILTER (WHERE x_WorkloadKind = '{WorkloadKind.IDLE}'), 0) AS idle
     FROM place_costs
     WHERE resource_key IS NOT NULL
@@ -34,7 +44,7 @@ WITH resources_costs AS (
 used AS (
     SELECT DISTINCT BillingCurrency, resource_key, x_WorkloadId FROM place_costs WHERE x_WorkloadId IS NOT NULL
 )
-SELECT u.BillingCurrency, u.x_WorkloadId, SUM(r.idle), SUM(r.cost)
+SELECT u.BillingCurrency, u.x_WorkloadId, CASE WHEN NOT bool_or(r.unsized) THEN SUM(r.idle) END, SUM(r.cost)
 FROM used AS u
 JOIN resources_costs AS r ON r.BillingCurrency = u.BillingCurrency AND r.resource_key = u.resource_key
 GROUP BY ALL
@@ -58,7 +68,7 @@ class _Served:
 
 def _answer(asked: Asked) -> Answer:
     open_metered(asked)
-    open_places(asked)
+    open_sizes(asked, open_places(asked))
     endpoints = [work for work in works(asked).values() if work.kind in ENDPOINTS]
     idle: _Idle = {(row[0], row[1]): ratio(row[2], row[3]) for row in asked.db.rows(IDLE_SHARES)}
     shown = currencies(asked, endpoints)
@@ -67,13 +77,15 @@ def _answer(asked: Asked) -> Answer:
     if not told:
         words = "No endpoint or API key was metered or named by these bills."
         return Answer(REPORT.title, asked.period, asked.metric, (), (words,))
-    notes = (*uncharged_note(endpoints, "endpoint", "endpoints"), *missing_metric(asked))
+    commitments = commitments_note(asked, endpoints=True)
+    notes = (*uncharged_note(endpoints, "endpoint", "endpoints"), *commitments, *missing_metric(asked))
     return Answer(REPORT.title, asked.period, asked.metric, told, notes)
 
 
 def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged: bool) -> Section:
     listed = [work for work in endpoints if currency in work.costs or (uncharged and not work.costs)]
-    rows = tuple(_row(work, currency, idle.get((currency, work.id))) for work in sorted(listed, key=by_cost(currency)))
+    names, ordered = distinct_names(endpoints), sorted(listed, key=by_cost(currency))
+    rows = tuple((names[work.id], *_row(work, currency, idle.get((currency, work.id)))) for work in ordered)
     served = _Served(
         total_held(listed, Measure.REQUESTS),
         {measure: held for measure in TOKENS if (held := total_held(listed, measure)) is not None},
@@ -91,7 +103,6 @@ def _row(work: Work, currency: str, idle: Decimal | None) -> Row:
     )
     cost = work.costs[currency].chosen if currency in work.costs else None
     return (
-        work.name,
         work.id,
         work.kind,
         work.named("team"),

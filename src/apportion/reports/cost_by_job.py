@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from apportion.core.measures import Measure, WorkloadKind
-from apportion.core.money import plain
+from apportion.reports.reading.amounts import adding_up
 from apportion.reports.reading.change import added
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
@@ -23,7 +24,13 @@ from apportion.reports.reading.work import (
     total_held,
     works,
 )
-from apportion.reports.reading.work_rows import by_cost, rounded_or_none, uncharged_note, unit_cost
+from apportion.reports.reading.work_rows import (
+    by_cost,
+    commitments_note,
+    rounded_or_none,
+    uncharged_note,
+    unit_cost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +53,8 @@ def _answer(asked: Asked) -> Answer:
     told = tuple(section for section in sections if section.rows)
     if not told:
         return Answer(REPORT.title, asked.period, asked.metric, (), ("No job was metered or named by these bills.",))
-    notes = (*_sums(found, rest, shown), *uncharged_note(jobs, "job", "jobs"), *missing_metric(asked))
+    sums, uncharged = _sums(found, rest, shown), uncharged_note(jobs, "job", "jobs")
+    notes = (*sums, *uncharged, *commitments_note(asked, endpoints=False), *missing_metric(asked))
     return Answer(REPORT.title, asked.period, asked.metric, told, notes)
 
 
@@ -110,16 +118,16 @@ def _columns(currency: str) -> tuple[Column, ...]:
 
 
 def _sums(found: Sequence[Work], rest: Mapping[str, Mapping[str, Amount]], shown: Sequence[str]) -> Iterator[str]:
-    """Per currency: what is here, what is in `cost_by_endpoint`, and what both add up to."""
+    """Per currency: what is here, what is in `cost_by_endpoint`, and what both add up to, in whole cents."""
     for currency in shown:
         endpoints = total_cost([work for work in found if work.kind in ENDPOINTS], currency)
         jobs = total_cost([work for work in found if work.kind not in ENDPOINTS], currency)
         idle, unmetered = (rest.get(currency, {}).get(kind) for kind in NOBODY)
-        parts = {"jobs": jobs, "endpoints": endpoints, "idle": idle, "unmetered": unmetered}
-        whole = added(list(parts.values()))
-        if whole is not None:
-            told = " + ".join(f"{name} {plain(amount) if amount is not None else 0}" for name, amount in parts.items())
-            yield f"Metered in {currency}: {told} = {plain(whole)}."
+        names, amounts = ("jobs", "endpoints", "idle", "unmetered"), [jobs, endpoints, idle, unmetered]
+        if added(amounts) is not None:
+            *parts, whole = adding_up([amount or Decimal(0) for amount in amounts], currency)
+            told = " + ".join(f"{name} {part}" for name, part in zip(names, parts, strict=True))
+            yield f"Metered in {currency}: {told} = {whole}."
 
 
 REPORT = Report("cost_by_job", "Cost by job", _answer)

@@ -3,6 +3,8 @@
 Capacity is what the meters say a resource had to give, else the size of its machine in the hours in which a meter saw
 it. Idle hours are counted hour by hour: an hour in which more was held than there is does not make up for an idle one.
 What was held is as `[metering] basis` says. The money is that of the pieces of kind `idle`, so it adds up exactly.
+
+A filter by team means the host team here: whose machine it is, by tags and rules, for nobody held what was idle.
 """
 
 from __future__ import annotations
@@ -12,22 +14,20 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from apportion.core.measures import Basis, Measure, WorkloadKind
 from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
-from apportion.metering.machines import machine_of
 from apportion.metering.statements import EFFECTIVE
 from apportion.reports.reading.change import Amount, added, ratio
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.places import open_places
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import NO_METER, missing_metric
+from apportion.reports.reading.sizes import open_sizes
 from apportion.reports.reading.work import in_hours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from apportion.core.config import MeteringConfig
 
@@ -60,7 +60,7 @@ seen AS (
 sized AS (
     SELECT s.x_ResourceNo, s.x_Hour, z.x_Measure, CAST(z.size * 3600 * s.coverage AS DECIMAL(38,9)) AS quantity
     FROM seen AS s
-    JOIN machine_sizes AS z ON z.x_ResourceNo = s.x_ResourceNo
+    JOIN machine_sizes AS z ON z.x_ResourceNo = s.x_ResourceNo AND z.x_Measure IN ({_LISTED})
 ),
 capacity AS (
     SELECT x_ResourceNo, x_Hour, x_Measure, coalesce(d.quantity, z.quantity) AS quantity
@@ -83,6 +83,8 @@ GROUP BY c.BillingCurrency, p.resource_key, p.x_ResourceNo
 HAVING bool_or(c.x_WorkloadKind = '{WorkloadKind.IDLE}')
 ORDER BY c.BillingCurrency, p.resource_key
 """
+
+UNSIZED_COUNT = "SELECT count(*) FROM unsized WHERE resource_key IN (SELECT resource_key FROM places)"
 
 RESOURCES = """
 SELECT x_ResourceNo, coalesce(x_Node, x_MeteredId, x_Account), x_MeteredId, x_Cluster, x_InstanceType
@@ -119,40 +121,50 @@ _UNKNOWN = _Place("unknown", None, None, None)
 def _answer(asked: Asked) -> Answer:
     open_metered(asked)
     config = open_places(asked)
+    open_sizes(asked, config)
     places = _places(asked, config)
-    chosen, values = condition(asked.filters)
+    chosen, values = _condition(asked)
     found: dict[str, list[_IdleCost]] = {}
     sql = COSTS.format(metric=quoted(asked.metric), chosen=chosen)
     for currency, key, no, teams, idle, cost in asked.db.rows(sql, values or None):
         found.setdefault(currency, []).append(_IdleCost(no, key, tuple(teams), idle, cost))
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = tuple(_section(currency, found[currency], places) for currency in ordered)
-    notes = tuple(missing_metric(asked)) if sections else (_nothing(config),)
-    return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
+    notes = missing_metric(asked) if sections else [_nothing(asked, config)]
+    return Answer(REPORT.title, asked.period, asked.metric, sections, (*notes, *_unsized(asked, config)))
 
 
-def _nothing(config: MeteringConfig) -> str:
+def _condition(asked: Asked) -> tuple[str, dict[str, list[str]]]:
+    """The filters of the question, the one by team over the team of the machine."""
+    chosen, values = condition({field: wanted for field, wanted in asked.filters.items() if field != "team"})
+    if "team" not in asked.filters:
+        return chosen, values
+    return f"{chosen} AND x_HostTeam IN (SELECT unnest($host_team))", values | {"host_team": [*asked.filters["team"]]}
+
+
+def _nothing(asked: Asked, config: MeteringConfig) -> str:
     if config.idle == "workloads":
         return 'Nothing is idle, for [metering] idle = "workloads" spreads it over those that used the resources.'
+    if asked.filters:
+        return "No idle cost matches these filters; --team is here whose machine it is."
+    if not asked.run.usages:
+        return NO_METER
     return "Nothing was idle on any metered resource."
+
+
+def _unsized(asked: Asked, config: MeteringConfig) -> Iterator[str]:
+    """A sentence where idle capacity cannot be known."""
+    ((count,),) = asked.db.rows(UNSIZED_COUNT)
+    if count and config.idle != "workloads":
+        of = "1 metered machine is" if count == 1 else f"{count} metered machines is"
+        yield f"The size of {of} not known, so not all that was idle there is seen: see --by metering-gaps."
 
 
 def _places(asked: Asked, config: MeteringConfig) -> Mapping[int, _Place]:
     found = {no: _Place(name, key, cluster, kind) for no, name, key, cluster, kind in asked.db.rows(RESOURCES)}
-    sizes = [(no, measure, size) for no, place in found.items() for measure, size in _sizes(place, config)]
-    kinds = {"x_ResourceNo": pa.int32(), "x_Measure": pa.string(), "size": pa.int64()}
-    columns = [pa.array([row[at] for row in sizes], kind) for at, kind in enumerate(kinds.values())]
-    asked.db.register("machine_sizes", pa.Table.from_arrays(columns, names=list(kinds)))
     for no, measure, capacity, idle in asked.db.rows(HOURS, {"basis": config.basis}):
         found[no].hours[measure] = (Fraction(capacity), Fraction(idle))
     return found
-
-
-def _sizes(place: _Place, config: MeteringConfig) -> list[tuple[str, int]]:
-    machine = config.machines.get(place.instance_type or "") or machine_of(place.instance_type or "")
-    if machine is None:
-        return []
-    return [(measure, size) for measure, size in zip(_COUNTED, (machine.gpus, machine.cpu_cores), strict=True) if size]
 
 
 def _section(currency: str, found: Sequence[_IdleCost], places: Mapping[int, _Place]) -> Section:
@@ -200,9 +212,9 @@ def _columns(currency: str) -> tuple[Column, ...]:
         Column("instance_type", "Machine", Kind.TEXT, detail=True),
         Column("host_team", "Whose", Kind.TEXT),
         Column("gpu_capacity_hours", "GPU-hours", Kind.QUANTITY, "GPU-hours"),
-        Column("gpu_idle_hours", "Idle", Kind.QUANTITY, "GPU-hours"),
+        Column("gpu_idle_hours", "GPU idle", Kind.QUANTITY, "GPU-hours"),
         Column("cpu_capacity_hours", "CPU-hours", Kind.QUANTITY, "core-hours"),
-        Column("cpu_idle_hours", "Idle", Kind.QUANTITY, "core-hours"),
+        Column("cpu_idle_hours", "CPU idle", Kind.QUANTITY, "core-hours"),
         Column("idle_cost", "Idle cost", Kind.MONEY, currency),
         Column("cost", "Of", Kind.MONEY, currency),
         Column("idle_share", "Share", Kind.SHARE, RATIO),

@@ -6,6 +6,9 @@
   service and type of resource), or of a machine type with GPUs. What the bill itself names as a job or endpoint is not
   one.
 - An ambiguous charge: it fits several metered resources equally well, so it was divided by none.
+- Size unknown: a machine of which neither a capacity sample nor its instance type says how much there is, so that those
+  who used it pay for all of it. Its money is without unmetered time.
+- Unmetered time: of a metered resource, the charged time in which no meter looked.
 """
 
 from __future__ import annotations
@@ -22,17 +25,24 @@ from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
 from apportion.metering.machines import machine_of
 from apportion.metering.usage import RESOURCE_KEY
-from apportion.reports.reading.change import added
+from apportion.reports.reading.change import added, rounded
 from apportion.reports.reading.contract import Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered, parts_of
+from apportion.reports.reading.partly_metered import PartlyMetered, unmetered, unsized
 from apportion.reports.reading.places import open_places
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import NO_METER, missing_metric
+from apportion.reports.reading.sizes import open_sizes
 from apportion.reports.reading.work import in_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from apportion.core.config import MeteringConfig
+
 USAGE_GAP, CHARGE_GAP, AMBIGUOUS = "usage without a charge", "charge without usage", "ambiguous charge"
+UNSIZED, UNMETERED = "size unknown", "unmetered time"
+
+NOTHING = "Every metered resource has a charge, and no charge of its like is without usage."
 
 _TEXTS = (
     *("ResourceId", "ResourceName", "ResourceType", "SkuMeter", "ChargeDescription", "ChargeCategory"),
@@ -104,10 +114,11 @@ WHERE h.x_ResourceNo IS NULL
 
 def _answer(asked: Asked) -> Answer:
     open_metered(asked)
-    open_places(asked)
+    config = open_places(asked)
+    open_sizes(asked, config)
     _open_charges(asked)
     found: dict[str, list[Row]] = {}
-    for currency, row in _charge_gaps(asked):
+    for currency, row in (*_charge_gaps(asked), *_partly_metered(asked, config)):
         found.setdefault(currency, []).append(row)
     unbilled = list(_usage_gaps(asked)) if not asked.filters else []
     if unbilled:
@@ -117,9 +128,33 @@ def _answer(asked: Asked) -> Answer:
         _section(currency, [*(unbilled if place == 0 else ()), *found[currency]])
         for place, currency in enumerate(ordered)
     )
-    nothing = "Every metered resource has a charge, and no charge of its like is without usage."
-    notes = tuple(missing_metric(asked)) if sections else (nothing,)
+    notes = (*_unknown(asked, sections), *(missing_metric(asked) if sections else ()))
     return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
+
+
+def _unknown(asked: Asked, sections: Sequence[Section]) -> Iterator[str]:
+    """What has to be said where no meter was read, or where there is nothing to list."""
+    if not asked.run.usages:
+        yield NO_METER
+    elif not any(usage.period in asked.period for usage in asked.run.usages):
+        yield f"No meter knows anything of {asked.period}."
+    elif not sections:
+        yield "No gap matches these filters." if asked.filters else NOTHING
+
+
+def _partly_metered(asked: Asked, config: MeteringConfig) -> Iterator[tuple[str, Row]]:
+    """Machines of unknown size, unless idle time is to be paid by workloads anyway; then the unmetered time."""
+    for each in unsized(asked) if config.idle != "workloads" else ():
+        yield each.currency, _partly_row(UNSIZED, each)
+    for each in unmetered(asked):
+        yield each.currency, _partly_row(UNMETERED, each)
+
+
+def _partly_row(gap: str, each: PartlyMetered) -> Row:
+    hours = None if each.hours is None else rounded(each.hours)
+    held = (in_hours(Fraction(seconds) if seconds is not None else None) for seconds in (each.gpu, each.cpu))
+    named = (each.name, each.id, each.services, each.account)
+    return (gap, *named, each.workloads, hours, *held, each.cost, each.why)
 
 
 def _open_charges(asked: Asked) -> None:
@@ -180,7 +215,7 @@ def _usage_row(
 ) -> Row:
     workloads, hours, *seconds = figures
     held = (in_hours(Fraction(each) if each is not None else None) for each in seconds)
-    return (USAGE_GAP, resource, key, None, account, workloads, hours, *held, None, why)
+    return (USAGE_GAP, resource, key, None, account, workloads, Decimal(hours), *held, None, why)
 
 
 def _section(currency: str, rows: Sequence[Row]) -> Section:
@@ -191,7 +226,7 @@ def _section(currency: str, rows: Sequence[Row]) -> Section:
         Column("service", "Service", Kind.TEXT),
         Column("account", "Account", Kind.TEXT, detail=True),
         Column("workloads", "Workloads", Kind.COUNT),
-        Column("hours", "Hours seen", Kind.COUNT),
+        Column("hours", "Hours", Kind.QUANTITY, "hours"),
         Column("gpu_hours", "GPU-hours", Kind.QUANTITY, "GPU-hours"),
         Column("cpu_hours", "CPU-hours", Kind.QUANTITY, "core-hours", detail=True),
         Column("cost", "Cost", Kind.MONEY, currency),

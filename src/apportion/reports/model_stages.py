@@ -3,11 +3,13 @@
 A piece is in the first stage that fits:
 
 1. shared: nobody's time (`idle`, `unmetered`);
-2. storage: a service of the category Storage, or a workload of kind `data`;
+2. storage: data, which is a service of the category Storage, or a workload of kind `data`;
 3. inference: an endpoint, an API key, a batch inference;
-4. experiment: a notebook, or a job or pipeline step in an environment of `EXPERIMENTAL`;
-5. training: any other job or pipeline step;
+4. experiment: a notebook, or a training job that belongs to a sweep or parent run (`x_ParentId`);
+5. training: any other training job, and a pipeline step;
 6. shared: all else, such as platforms and charges that no workload is known for.
+
+The environment does not matter: most training is done in one called dev.
 """
 
 from __future__ import annotations
@@ -21,18 +23,17 @@ from apportion.core.targets import UNALLOCATED
 from apportion.ledger.filters import condition
 from apportion.reports.reading.change import Amount, added
 from apportion.reports.reading.contract import Answer, Asked, Column, Kind, Report, Row, Section
+from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.remarks import missing_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STAGES = ("experiment", "training", "inference", "storage", "shared")
-
-EXPERIMENTAL = (
-    *("dev", "development", "experiment", "experiments", "experimentation", "exploration", "lab", "playground"),
-    *("research", "sandbox", "test", "testing"),
+RULE = (
+    "Experiments are notebooks and training jobs of a sweep or parent run; training is every other training job and "
+    "pipeline step; shared is all that no stage of a model is for."
 )
-"""Environments, without regard to case, in which a job is an experiment."""
 
 
 def _listed(words: tuple[str, ...]) -> str:
@@ -41,22 +42,23 @@ def _listed(words: tuple[str, ...]) -> str:
 
 _SERVING = (WorkloadKind.INFERENCE_ENDPOINT, WorkloadKind.API_KEY, WorkloadKind.BATCH_INFERENCE)
 _JOBS = (WorkloadKind.TRAINING_JOB, WorkloadKind.PIPELINE_STEP)
+_OF_A_SWEEP = "x_WorkloadId IN (SELECT x_WorkloadId FROM known_work WHERE x_ParentId IS NOT NULL)"
 
 STAGE = f"""
 CASE WHEN x_WorkloadKind IN ({_listed((WorkloadKind.IDLE, WorkloadKind.UNMETERED))}) THEN 'shared'
      WHEN x_WorkloadKind = '{WorkloadKind.DATA}' OR ServiceCategory = 'Storage' THEN 'storage'
      WHEN x_WorkloadKind IN ({_listed(_SERVING)}) THEN 'inference'
      WHEN x_WorkloadKind = '{WorkloadKind.NOTEBOOK}' THEN 'experiment'
-     WHEN x_WorkloadKind IN ({_listed(_JOBS)})
-         THEN CASE WHEN lower(x_Environment) IN ({_listed(EXPERIMENTAL)}) THEN 'experiment' ELSE 'training' END
+     WHEN x_WorkloadKind = '{WorkloadKind.TRAINING_JOB}' AND {_OF_A_SWEEP} THEN 'experiment'
+     WHEN x_WorkloadKind IN ({_listed(_JOBS)}) THEN 'training'
      ELSE 'shared'
 END
 """
 
 COSTS = f"""
 SELECT BillingCurrency, x_Model, {STAGE} AS stage, SUM({{metric}})
-FROM allocations
-WHERE {{chosen}} AND date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
+FROM charged
+WHERE {{chosen}}
 GROUP BY ALL
 ORDER BY BillingCurrency, x_Model, stage
 """
@@ -65,16 +67,15 @@ _Stages = dict[str, "Amount"]
 
 
 def _answer(asked: Asked) -> Answer:
+    open_metered(asked)
     chosen, values = condition(asked.filters)
-    bounds = {"first": asked.period.first.start, "last": asked.period.last.start}
     found: dict[str, dict[str, _Stages]] = {}
     sql = COSTS.format(metric=quoted(asked.metric), chosen=chosen)
-    for currency, model, stage, cost in asked.db.rows(sql, {**values, **bounds}):
+    for currency, model, stage, cost in asked.db.rows(sql, values or None):
         found.setdefault(currency, {}).setdefault(model, {})[stage] = cost
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = tuple(_section(currency, found[currency]) for currency in ordered)
-    rule = "Stages follow from the kind of workload and its environment; shared is all that no stage of a model is for."
-    notes = (rule, *missing_metric(asked)) if sections else ("No cost matches these filters.",)
+    notes = (RULE, *missing_metric(asked)) if sections else ("No cost matches these filters.",)
     return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
 
 

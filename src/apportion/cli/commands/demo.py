@@ -16,7 +16,7 @@ from apportion.cli.commands.ingest import sheet as ingest_sheet
 from apportion.cli.commands.run import sheet as run_sheet
 from apportion.cli.sheet import Sheet
 from apportion.cli.telling import progress
-from apportion.core.targets import UNALLOCATED
+from apportion.core.targets import RESERVED
 
 if TYPE_CHECKING:
     from apportion.app.demonstration import Demonstration, Shown
@@ -98,7 +98,7 @@ def _coverage(project: Shown) -> str:
     """The share of the last month's money that has a team, from the report by team."""
     (section,) = project.answers[0].sections
     place = next(i for i, column in enumerate(section.columns) if column.key == "share")
-    known = [row[place] for row in section.rows if row[0] != UNALLOCATED]
+    known = [row[place] for row in section.rows if row[0] not in RESERVED]
     covered = sum((share for share in known if isinstance(share, Decimal)), Decimal(0))
     return f"{figures.percent(covered)} of BilledCost {project.answers[0].period} has a team"
 

@@ -22,6 +22,8 @@ SHOWN_MONTHS = 4
 """More months than that are left out of a table; CSV and JSON have them all."""
 _MONTH = re.compile(r"\d{4}-\d{2}")
 KINDS = {"trend": Kind.CHANGE}
+COUNTED = frozenset({"requests", "tokens"})
+"""Units of which there are only whole ones, though a month may hold a part of a count that began before."""
 
 
 @click.command("report", short_help="Show a report.")
@@ -73,7 +75,7 @@ def sheet(answer: Answer, kept_out: str = "") -> Sheet:
                 Column(
                     c.key,
                     c.heading,
-                    KINDS.get(c.kind) or Kind(c.kind),
+                    Kind.WHOLE if c.unit in COUNTED else KINDS.get(c.kind) or Kind(c.kind),
                     ratio=c.unit == "ratio",
                     detail=c.detail
                     or (_MONTH.fullmatch(c.key) is not None and _months(section.columns) > SHOWN_MONTHS),

@@ -54,7 +54,7 @@ def sheet(posted: Posted, kept_out: str) -> Sheet:
         )
         for currency, metrics in run.totals_in.items()
     )
-    state = "is up to date" if posted.unchanged else f"calculated {posted.fresh} parts, reused {posted.reused}"
+    state = "is up to date" if posted.unchanged else f"calculated {_parts(posted.fresh)}, reused {posted.reused}"
     facts: dict[str, Cell] = {"run": run.id, "engine": run.engine, "fresh": posted.fresh, "reused": posted.reused}
     return Sheet(
         "run",
@@ -63,3 +63,7 @@ def sheet(posted: Posted, kept_out: str) -> Sheet:
         facts=facts,
         notes=(kept_out,) if kept_out else (),
     )
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"

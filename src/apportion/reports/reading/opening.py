@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from apportion.store import Store
     from apportion.store.records import Run
 
+HOSTS = {"team": ("x_HostTeam",)}
+"""A team may own machines and hold nothing: it is known all the same."""
+
 
 @contextmanager
 def open_run(  # noqa: PLR0913 - a question has that many parts
@@ -47,7 +50,7 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     paths = [part.allocations for part in run.parts if part.period in months]
     with duck.session(memory=memory, temp=temp) as db:
         db.read_parquet("allocations", [store.checked(path) for path in paths])
-        chosen = as_known(db, filters or {})
+        chosen = as_known(db, filters or {}, also=HOSTS)
         yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency)
 
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from apportion.core.period import Month
     from apportion.reports.reading.contract import Asked
 
+NO_METER = (
+    "No meter was ingested yet: docs/how-to/connect-kubernetes.md, connect-prometheus.md, connect-schedulers.md, "
+    "connect-trackers.md and connect-llm-usage.md say how to connect one, record-usage.md how to write usage by hand."
+)
+"""Said where a question about meters is asked of a run without any."""
+
 MISSING_METRIC = """
 SELECT BillingCurrency, SUM(x_PieceCount) FILTER (WHERE {metric} IS NULL) AS missing, SUM(x_PieceCount) AS pieces
 FROM allocations
@@ -35,8 +41,9 @@ def missing_metric(asked: Asked) -> Iterator[str]:
     sql = MISSING_METRIC.format(metric=quoted(asked.metric), chosen=chosen)
     bounds = {"first": asked.period.first.start, "last": asked.period.last.start}
     for currency, missing, pieces in asked.db.rows(sql, {**values, **bounds}):
-        seen = f"{asked.metric} is missing on at least {missing} of {pieces} pieces in {currency}"
-        yield f"{seen}; they are not in the sums."
+        of = "1 piece" if pieces == 1 else f"{pieces} pieces"
+        they = "it is" if missing == 1 else "they are"
+        yield f"{asked.metric} is missing on at least {missing} of {of} in {currency}; {they} not in the sums."
 
 
 def missing_bills(asked: Asked, window: tuple[Month, ...]) -> Iterator[str]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from apportion.ledger.filters import condition
 from apportion.reports.reading.change import ratio, rounded
+from apportion.reports.reading.work import ENDPOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
+    from apportion.reports.reading.contract import Asked
     from apportion.reports.reading.work import Work
 
 _Place = tuple[bool, Decimal, str, str]
+_ENDPOINTS = ", ".join(f"'{kind}'" for kind in sorted(ENDPOINTS))
+
+# Pieces of a commitment, and what it covers: their billed and their effective cost differ.
+COMMITTED = f"""
+SELECT count(*)
+FROM charged
+WHERE x_WorkloadKind IS NOT NULL AND (x_WorkloadKind IN ({_ENDPOINTS})) = $endpoints AND {{chosen}}
+  AND EffectiveCost <> BilledCost
+"""
 
 
 def by_cost(currency: str) -> Callable[[Work], _Place]:
@@ -45,3 +59,33 @@ def uncharged_note(listed: Sequence[Work], one: str, many: str) -> Iterator[str]
     if count:
         has = f"1 {one} has" if count == 1 else f"{count} {many} have"
         yield f"{has} usage and no charge in these bills: see 'apportion report --by metering-gaps'."
+
+
+def commitments_note(asked: Asked, *, endpoints: bool) -> Iterator[str]:
+    """A sentence where billed cost was asked for and commitments cover what the rows are charged for."""
+    if asked.metric != "BilledCost":
+        return
+    chosen, values = condition(asked.filters)
+    ((count,),) = asked.db.rows(COMMITTED.format(chosen=chosen), {**values, "endpoints": endpoints})
+    if count:
+        yield "Commitments: use --metric EffectiveCost to see what covered hours cost."
+
+
+def distinct_names(listed: Sequence[Work]) -> Mapping[str, str]:
+    """Id -> name: with the last part of the id where several have the same name, all of the id where that is shared."""
+    often = Counter(work.name for work in listed)
+    tails = Counter((work.name, _tail(work.id)) for work in listed)
+    found = {}
+    for work in listed:
+        tail = _tail(work.id) if tails[work.name, _tail(work.id)] == 1 and _tail(work.id) != work.name else work.id
+        found[work.id] = work.name if often[work.name] == 1 else f"{work.name} ({tail})"
+    return found
+
+
+def _tail(name: str) -> str:
+    """The last part of an id.
+
+    >>> _tail("openai:proj-1/key-2")
+    'key-2'
+    """
+    return re.split(r"[/:]", name)[-1] or name
