@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from apportion.app.project import CONFIG_FILE
 from apportion.app.tracking import SPOOL, spool_folder, write_lines
+from apportion.core.period import seconds
 from apportion.errors import NoProject, UnusableUsage
 from apportion.sources.readings.contract import Fault
 from apportion.sources.usage_file import sample_of
@@ -152,19 +153,15 @@ def _held(usage: Usage, hours: Decimal | None) -> Decimal:
 
 def _hours(usage: Usage) -> Decimal | None:
     """How many seconds `hours` are, or else those between start and end; None where nothing says it."""
-    between = _seconds(_utc(usage.end) - _utc(usage.start)) if usage.start and usage.end else None
+    between = seconds(_utc(usage.end) - _utc(usage.start)) if usage.start and usage.end else None
     if not usage.hours:
         return between
     number, unit = _amount(usage.hours, "--hours")
-    seconds = number * _SECONDS[unit or "h"]
-    if between is not None and seconds != between:
-        what = f"From --start to --end it is {between:f} seconds, and --hours says {seconds.normalize():f}."
+    said = number * _SECONDS[unit or "h"]
+    if between is not None and said != between:
+        what = f"From --start to --end it is {between:f} seconds, and --hours says {said.normalize():f}."
         raise UnusableUsage(what, "Leave one of the three out; what was used within a longer time is a --quantity.")
-    return seconds
-
-
-def _seconds(time: timedelta) -> Decimal:
-    return Decimal(time // timedelta(microseconds=1)) / 1_000_000
+    return said
 
 
 def _amount(text: str, option: str) -> tuple[Decimal, str | None]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from apportion.core.tables import Columns
 
 _TYPES = {
@@ -34,3 +36,10 @@ def conform(table: pa.Table, columns: Columns, *, order: tuple[str, ...]) -> pa.
     """
     shaped = table.select(list(columns)).cast(schema(columns))
     return shaped.sort_by([(name, "ascending") for name in order]).combine_chunks()
+
+
+def from_rows(kinds: Mapping[str, pa.DataType], rows: Sequence[tuple[object, ...]]) -> pa.Table:
+    """The rows as a table with these columns, in their order; no rows give a table of the same columns."""
+    return pa.Table.from_arrays(
+        [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds.values())], names=list(kinds)
+    )

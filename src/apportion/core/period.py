@@ -1,10 +1,11 @@
-"""Months and ranges of months: half-open, UTC."""
+"""Months, ranges of months and lengths of time: half-open, UTC."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from apportion.errors import BadPeriod
@@ -85,3 +86,13 @@ class Period:
 
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
+
+
+def seconds(span: timedelta) -> Decimal:
+    """A duration in seconds, exact to the microsecond.
+
+    >>> from datetime import timedelta
+    >>> seconds(timedelta(minutes=1, microseconds=250))
+    Decimal('60.00025')
+    """
+    return Decimal(span // timedelta(microseconds=1)) / 1_000_000

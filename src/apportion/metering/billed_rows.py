@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from apportion.core.arrow import from_rows
 from apportion.metering.billed import SOCKET
 from apportion.metering.identity import BilledRow
-from apportion.metering.machines import machine_of
+from apportion.metering.machines import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,7 @@ def billed(db: DuckDb, config: MeteringConfig) -> pa.Table:
         found = _recognised(plugs, texts, dict(tags or {}))
         if found is not None:
             rows.append((*_row(number, found, config), _SECONDS.get(unit.strip().casefold())))
-    columns = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(BILLED.values())]
-    return pa.Table.from_arrays(columns, names=list(BILLED))
+    return from_rows(BILLED, rows)
 
 
 @cache
@@ -104,12 +104,5 @@ def _row(number: int, found: Billed, config: MeteringConfig) -> tuple[object, ..
 
 
 def _size(instance_type: str | None, config: MeteringConfig) -> tuple[int | None, int | None, int | None]:
-    if instance_type is None:
-        return None, None, None
-    known = config.machines.get(instance_type)
-    if known is not None:
-        return known.gpus, known.cpu_cores, known.memory_bytes
-    machine = machine_of(instance_type)
-    if machine is None:
-        return None, None, None
-    return machine.gpus, machine.cpu_cores, int(machine.memory_gib * 2**30)
+    size = size_of(instance_type, config)
+    return (None, None, None) if size is None else (size.gpus, size.cpu_cores, size.memory_bytes)

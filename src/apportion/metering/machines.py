@@ -19,8 +19,13 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from apportion.core.config import MachineSize
+from apportion.core.config_metering import GIB
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from apportion.core.config import MeteringConfig
 
 VERSION = "2026-11"
 """Of the table: part of what made a result, raised with every change."""
@@ -54,6 +59,17 @@ def machine_of(name: str) -> Machine | None:
     if custom := _CUSTOM.fullmatch(key):
         return Machine(0, "", int(custom[1]), Decimal(custom[2]) / _MEBIBYTES)
     return machines().get(key)
+
+
+def size_of(name: str | None, config: MeteringConfig) -> MachineSize | None:
+    """What a machine of that type has, as `[metering.machines]` says, else as the shipped table does; else None."""
+    if not name:
+        return None
+    known = config.machines.get(name)
+    machine = machine_of(name)
+    if known is not None or machine is None:
+        return known
+    return MachineSize(machine.gpus, machine.cpu_cores, int(machine.memory_gib * GIB))
 
 
 @cache

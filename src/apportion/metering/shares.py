@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from apportion.core.arrow import from_rows
 from apportion.core.config import version_of
+from apportion.core.config_metering import GIB
 from apportion.core.targets import COLUMNS, DIMENSIONS, IDLE, Evidence
 from apportion.metering import matching, statements
-from apportion.metering.machines import VERSION, machine_of
+from apportion.metering.machines import VERSION, size_of
 from apportion.metering.weights import weights_named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from apportion.core.config import ComponentWeights, MeteringConfig
     from apportion.engine.duck import DuckDb
 
@@ -26,7 +26,6 @@ IDLE_RULE = "metering:idle"
 _BEGINNING, _END = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
 _NANOS = 1_000_000_000
 _MICROS = 1_000_000
-_GIB = 2**30
 _TARGETS = tuple(COLUMNS.values())
 _TIERS = tuple(f"x_{d.capitalize()}Evidence" for d in DIMENSIONS)
 _RULES = tuple(f"x_{d.capitalize()}RuleId" for d in DIMENSIONS)
@@ -188,35 +187,24 @@ def _register_settings(db: DuckDb, config: MeteringConfig) -> None:
     """The tables `unit_weights` and `sizes`: what is configured for the metered resources."""
     found = db.rows("SELECT x_ResourceNo, x_InstanceType FROM resources ORDER BY x_ResourceNo")
     kinds = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "weight": pa.int64(), "per": pa.int64()}
-    db.register("unit_weights", _table(kinds, [row for no, kind in found for row in _unit_weights(no, kind, config)]))
+    db.register(
+        "unit_weights", from_rows(kinds, [row for no, kind in found for row in _unit_weights(no, kind, config)])
+    )
     sizes = {"x_ResourceNo": pa.int32(), "component": pa.int32(), "size": pa.int64(), "per": pa.int64()}
-    db.register("sizes", _table(sizes, [row for no, kind in found for row in _sizes(no, kind, config)]))
+    db.register("sizes", from_rows(sizes, [row for no, kind in found for row in _sizes(no, kind, config)]))
 
 
 def _unit_weights(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
     chosen: ComponentWeights = config.machine_weights.get(instance_type or "") or weights_named(config.weights, config)
     # per GPU- and core-nanosecond, and per byte-second: a GiB-second is 2^30 bytes for as long as a billion nanos; what
     # is divided by one component needs no weight
-    return [(no, 1, chosen.gpu, _NANOS), (no, 2, chosen.cpu, _NANOS), (no, 3, chosen.memory, _GIB), (no, 4, 0, 1)]
+    return [(no, 1, chosen.gpu, _NANOS), (no, 2, chosen.cpu, _NANOS), (no, 3, chosen.memory, GIB), (no, 4, 0, 1)]
 
 
 def _sizes(no: int, instance_type: str | None, config: MeteringConfig) -> list[tuple[int, int, int, int]]:
-    known = config.machines.get(instance_type or "")
-    if known is not None:
-        return _of_size(no, known.gpus, known.cpu_cores, known.memory_bytes)
-    machine = machine_of(instance_type) if instance_type else None
-    if machine is None:
+    """What there is in a microsecond: nanoseconds of GPUs and cores, byte-seconds of memory; no rows where unknown."""
+    size = size_of(instance_type, config)
+    if size is None:
         return []
-    return _of_size(no, machine.gpus, machine.cpu_cores, int(machine.memory_gib * _GIB))
-
-
-def _of_size(no: int, gpus: int, cores: int, memory: int) -> list[tuple[int, int, int, int]]:
-    """What there is in a microsecond: nanoseconds of GPUs and cores, byte-seconds of memory."""
     nanos = _NANOS // _MICROS
-    return [(no, 1, gpus * nanos, 1), (no, 2, cores * nanos, 1), (no, 3, memory, _MICROS)]
-
-
-def _table(columns: Mapping[str, pa.DataType], rows: Sequence[tuple[object, ...]]) -> pa.Table:
-    return pa.Table.from_arrays(
-        [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())], names=list(columns)
-    )
+    return [(no, 1, size.gpus * nanos, 1), (no, 2, size.cpu_cores * nanos, 1), (no, 3, size.memory_bytes, _MICROS)]

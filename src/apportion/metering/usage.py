@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from apportion.core import tables
+from apportion.core.arrow import from_rows
 from apportion.core.measures import Measure, Rank
 from apportion.engine.portion import portion
 
@@ -311,9 +312,8 @@ def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path, *, nodes: M
     their content, not on threads.
     """
     _read(db, readings)
-    pairs = sorted(nodes.items())
-    names = {"node": [node for node, _ in pairs], "resource_id": [resource_id for _, resource_id in pairs]}
-    db.register("configured_nodes", pa.table({name: pa.array(each, pa.string()) for name, each in names.items()}))
+    texts = {"node": pa.string(), "resource_id": pa.string()}
+    db.register("configured_nodes", from_rows(texts, sorted(nodes.items())))
     for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, HOURS, COUNTING):
         db.run(statement)
     made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "workloads", "resources", "meters")))
@@ -339,8 +339,7 @@ def _read(db: DuckDb, readings: Sequence[Readings]) -> None:
     numbers = {source_id: no for no, (source_id, _, _) in enumerate(sources, 1)}
     rows = [(no, source_id, int(rank), complete) for no, (source_id, rank, complete) in enumerate(sources, 1)]
     kinds = (pa.int32(), pa.string(), pa.int32(), pa.bool_())
-    columns = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds)]
-    db.register("meters", pa.Table.from_arrays(columns, names=list(METERS)))
+    db.register("meters", from_rows(dict(zip(METERS, kinds, strict=True)), rows))
     for name in ("samples", "subjects"):
         selects = []
         for no, each in enumerate(readings, 1):

@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Measure
+from apportion.core.period import seconds
 from apportion.errors import UnknownShape, UnreadableFile
 from apportion.sources._clearml_tasks import decimal_of, described, gpu_reading, host_and_gpus
-from apportion.sources._tracked_runs import Metric, TrackedRun, coverage_of, moment_of_ms, samples_of, seconds
+from apportion.sources._tracked_runs import Metric, TrackedRun, coverage_of, moment_of_ms, samples_of
 from apportion.sources.readings.answers import exact
 from apportion.sources.readings.contract import Fault
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from apportion.core.measures import Basis, Measure, WorkloadKind
+from apportion.core.period import seconds
 from apportion.sources._tracked_runs import (
     Metric,
     TrackedRun,
@@ -17,7 +18,6 @@ from apportion.sources._tracked_runs import (
     ended_unknown,
     moment_of_ms,
     samples_of,
-    seconds,
     stamped,
     startless,
     time_read,

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from apportion.core.measures import Basis, Measure
+from apportion.core.period import seconds
 from apportion.sources.readings.contract import WHOLE, Fault, Resource, Sample, Workload
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ HOST_STAMPS = ("host.name", "k8s.node.name", "host")
 """In order of preference; the first two are OpenTelemetry's names."""
 
 _EPOCH = datetime(1970, 1, 1)
-_MICROSECONDS = Decimal(1_000_000)
 _COVERAGE_DIGITS = Decimal("0.0001")
 
 
@@ -194,15 +194,6 @@ def coverage_of(times: Sequence[datetime], duration: Decimal, *, every: Decimal)
     span = seconds(max(times) - min(times))
     gap = span / (len(times) - 1) if len(times) > 1 else every
     return min(WHOLE, (span + gap) / duration).quantize(_COVERAGE_DIGITS)
-
-
-def seconds(span: timedelta) -> Decimal:
-    """A duration in seconds, exact to the microsecond.
-
-    >>> seconds(timedelta(minutes=1, microseconds=250))
-    Decimal('60.00025')
-    """
-    return Decimal(span // timedelta(microseconds=1)) / _MICROSECONDS
 
 
 def moment_of_ms(milliseconds: object) -> datetime | None:

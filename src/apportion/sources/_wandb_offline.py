@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Measure
+from apportion.core.period import seconds
 from apportion.errors import MissingExtra, UnknownShape
-from apportion.sources._tracked_runs import Metric, coverage_of, seconds, time_read
+from apportion.sources._tracked_runs import Metric, coverage_of, time_read
 from apportion.sources._wandb_log import HEADER, Damage, log_records
 from apportion.sources._wandb_runs import Facts, mean, samples_of_facts
 from apportion.sources.readings.answers import exact

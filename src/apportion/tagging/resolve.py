@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from apportion.core import tables
-from apportion.core.arrow import schema
+from apportion.core.arrow import from_rows, schema
 from apportion.core.targets import COLUMNS, DIMENSIONS, UNALLOCATED
 from apportion.tagging.conditions import FOLDED, ConditionWriter, asked_keys
 from apportion.tagging.ladder import Ladder, profiles_of
@@ -172,11 +172,7 @@ _SHARE_COLUMNS = (
 
 def _profile_shares(ladder: Ladder, profiles: Sequence[tuple[str, ...]]) -> pa.Table:
     """The shares of each profile, with the profile's columns to join by."""
-    rows = list(_share_rows(ladder, profiles))
-    return pa.Table.from_arrays(
-        [pa.array([row[i] for row in rows], kind) for i, (_, kind) in enumerate(_SHARE_COLUMNS)],
-        names=[name for name, _ in _SHARE_COLUMNS],
-    )
+    return from_rows(dict(_SHARE_COLUMNS), list(_share_rows(ladder, profiles)))
 
 
 def _share_rows(ladder: Ladder, profiles: Sequence[tuple[str, ...]]) -> Iterator[tuple[object, ...]]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from apportion.core.arrow import from_rows
 from apportion.core.measures import Measure
-from apportion.metering.machines import machine_of
+from apportion.metering.machines import size_of
 from apportion.metering.usage import RESOURCE_KEY
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MACHINE_MEASURES = (Measure.GPU_SECONDS, Measure.CPU_CORE_SECONDS, Measure.MEMORY_BYTE_SECONDS)
 """The measures that divide a machine."""
 _MEASURES = ", ".join(f"'{measure}'" for measure in MACHINE_MEASURES)
-_GIB = 2**30
 
 TYPES = "SELECT x_ResourceNo, x_InstanceType FROM resources ORDER BY x_ResourceNo"
 
@@ -54,17 +54,13 @@ def open_sizes(asked: Asked, config: MeteringConfig) -> None:
     found = asked.db.rows(TYPES)
     sizes = [(no, measure, size) for no, kind in found for measure, size in _sizes(kind or "", config)]
     kinds = {"x_ResourceNo": pa.int32(), "x_Measure": pa.string(), "size": pa.int64()}
-    columns = [pa.array([row[at] for row in sizes], kind) for at, kind in enumerate(kinds.values())]
-    asked.db.register("machine_sizes", pa.Table.from_arrays(columns, names=list(kinds)))
+    asked.db.register("machine_sizes", from_rows(kinds, sizes))
     asked.db.run(UNSIZED)
 
 
 def _sizes(instance_type: str, config: MeteringConfig) -> list[tuple[str, int]]:
-    given = config.machines.get(instance_type)
-    if given is not None:
-        sizes = (given.gpus, given.cpu_cores, given.memory_bytes)
-    elif machine := machine_of(instance_type):
-        sizes = (machine.gpus, machine.cpu_cores, int(machine.memory_gib * _GIB))
-    else:
+    found = size_of(instance_type, config)
+    if found is None:
         return []
+    sizes = (found.gpus, found.cpu_cores, found.memory_bytes)
     return [(measure, size) for measure, size in zip(MACHINE_MEASURES, sizes, strict=True) if size]

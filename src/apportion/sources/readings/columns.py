@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from apportion.core import tables
 from apportion.core.arrow import schema
+from apportion.core.period import seconds
 from apportion.sources.readings.contract import Fault, Sample
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ class FileOfSamples:
             return
         quantity = sample.quantity
         if read_at is not None and end > read_at > sample.start:
-            seen = _EXACT.multiply(quantity, _seconds(read_at - sample.start))
-            quantity = _EXACT.divide(seen, _seconds(end - sample.start))
+            seen = _EXACT.multiply(quantity, seconds(read_at - sample.start))
+            quantity = _EXACT.divide(seen, seconds(end - sample.start))
             end = read_at
         row = (
             self.subjects.number(sample),
@@ -152,10 +153,6 @@ def _written(value: Any) -> Any:  # noqa: ANN401 - a text, or texts within lists
 def _readable(fault: Fault) -> Fault:
     texts = {name: _written(getattr(fault, name)) for name in ("column", "example", "what", "fix")}
     return replace(fault, **texts)
-
-
-def _seconds(delta: Any) -> Decimal:  # noqa: ANN401 - timedelta
-    return Decimal(delta.days * 86_400 + delta.seconds) + Decimal(delta.microseconds).scaleb(-6)
 
 
 def _unusable(sample: Sample, end: datetime | None, read_at: datetime | None) -> Fault | None:
