@@ -13,11 +13,13 @@ from bench.jobs import JOBS
 
 FOLDER = Path("build/bench")
 REPEATS = 3
+SHORT = {"plain_group", "report", "attribution", "metered_again", "metered_hourly_again"}
 AIMS = (
     ("attribution", "plain_group", "attribution ≤ 3 × DuckDB's plain group by"),
     ("pandas_script", "attribution", "the pandas script ≥ 10 × attribution"),
     ("ingest_csv", "duckdb_copy", "csv → snapshot against DuckDB COPY"),
     ("metered_again", "attribution", "charges × usage rows ≤ 2 × attribution without meters"),
+    ("metered_hourly_again", "attribution", "the same where no hour is like another"),
     ("pandas_metered", "metered_again", "the pandas script of the same split, one metric, against it"),
 )
 
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 def _measured(name: str, parquet: Path, csv: Path) -> dict[str, float]:
-    repeats = REPEATS if name in {"plain_group", "report"} else 1
+    repeats = REPEATS if name in SHORT else 1
     runs = []
     for _ in range(repeats):
         command = [sys.executable, "-m", "bench.jobs", name, str(parquet.resolve()), str(csv.resolve())]

@@ -72,10 +72,37 @@ def ingest_parquet(parquet: Path, _csv: Path) -> None:
 
 def attribution(parquet: Path, _csv: Path) -> None:
     """Apportion: every metric of every charge to team, model, project and environment, conserved, published."""
+    _run_under_a_new_rule(_project(parquet, "parquet"))
+
+
+def _run_under_a_new_rule(folder: Path) -> None:
+    """A rule that names no charge of the bill: all of it is allocated anew."""
     from apportion import app
 
-    with app.open_project(_project(parquet, "parquet")) as project:
+    config = folder / "apportion.toml"
+    config.write_text(config.read_text() + f'"{time.time_ns()}" = {{ team = "team-1" }}\n')
+    with app.open_project(folder) as project:
         app.run(project)
+
+
+def metered(parquet: Path, _csv: Path) -> None:
+    """Apportion: usage worked out per hour, and the cost of every tenth resource divided over the jobs on it."""
+    _metered(parquet, "held")
+
+
+def metered_hourly(parquet: Path, _csv: Path) -> None:
+    """Apportion: the same for jobs whose use is another in every hour."""
+    _metered(parquet, "measured")
+
+
+def metered_again(parquet: Path, _csv: Path) -> None:
+    """Apportion: `attribution` of the metered bill, the month's usage known: charges × usage rows."""
+    _run_under_a_new_rule(_project(parquet, "held"))
+
+
+def metered_hourly_again(parquet: Path, _csv: Path) -> None:
+    """Apportion: the same where no hour's use is like another's."""
+    _run_under_a_new_rule(_project(parquet, "measured"))
 
 
 METERS = """
@@ -86,31 +113,21 @@ paths = ["{path}"]
 """
 
 
-def metered(parquet: Path, _csv: Path) -> None:
-    """Apportion: usage worked out per hour, and the cost of every tenth resource divided over the jobs on it."""
+def _metered(parquet: Path, kind: str) -> None:
     from apportion import app
     from bench import usage
 
-    folder = _project(parquet, "parquet")
+    folder = _project(parquet, kind)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(_project(parquet, "parquet"), folder)
     config = folder / "apportion.toml"
-    config.write_text(config.read_text() + METERS.format(path=usage.path(parquet)))
+    config.write_text(METERS.format(path=usage.path(parquet, kind)) + config.read_text())
     with app.open_project(folder) as project:
         app.ingest(project, source="meters")
     began = time.perf_counter()
     with app.open_project(folder) as project:
         app.run(project)
     print(f"after its ingest: {time.perf_counter() - began:.2f} s", file=sys.stderr)
-
-
-def metered_again(parquet: Path, _csv: Path) -> None:
-    """Apportion: the same under another idle setting, usage known: charges × usage rows only."""
-    from apportion import app
-
-    folder = _project(parquet, "parquet")
-    config = folder / "apportion.toml"
-    config.write_text(config.read_text() + '\n[metering]\nidle = "owner"\n')
-    with app.open_project(folder) as project:
-        app.run(project)
 
 
 def pandas_metered(parquet: Path, _csv: Path) -> None:
@@ -175,6 +192,8 @@ JOBS: dict[str, Callable[[Path, Path], None]] = {
         verify,
         metered,
         metered_again,
+        metered_hourly,
+        metered_hourly_again,
         pandas_metered,
     )
 }

@@ -150,6 +150,43 @@ def test_another_weight_of_metering_calculates_anew(folder):
     assert (done.fresh, costs(done.run)) == (1, {"b": 8})
 
 
+def test_a_new_rule_takes_over_what_was_measured_and_asks_anew_whose_it_is(folder, monkeypatch):
+    deliver(folder, [charge("8", 5, 6)], ROWS)
+    with app.open_project(folder) as project:
+        (before,) = [part for part in posted(project).run.usages if part.period == Month(2026, 10)]
+    (folder / "apportion.toml").write_text(CONFIG + RULE)
+    monkeypatch.setattr("apportion.ledger.metered.usage_of", None)
+    with app.open_project(folder) as project:
+        done = posted(project)
+    (after,) = [part for part in done.run.usages if part.period == Month(2026, 10)]
+    assert before.id != after.id
+    changed = {name for name, sha256 in _hashes(after).items() if _hashes(before)[name] != sha256}
+    assert changed == {"held.parquet"}
+    (part,) = done.run.parts
+    teams = {row["x_WorkloadId"]: row["x_Team"] for row in pq.read_table(part.allocations).to_pylist()}
+    assert teams == {"b": "new", None: "idle"}
+
+
+RULE = """
+[[rules]]
+id = "jobs"
+when = { resource_id = "b" }
+set = { team = "new" }
+"""
+
+
+def _hashes(part):
+    return {file.name: file.sha256 for file in part.stored}
+
+
+def test_hours_that_are_divided_alike_have_one_validity(folder):
+    deliver(folder, [charge("8", hour, hour + 1) for hour in range(12)], ROWS)
+    with app.open_project(folder) as project:
+        (part,) = posted(project).run.parts
+    validities = sorted({row["x_ValidFrom"] for row in pq.read_table(part.shares).to_pylist()})
+    assert validities == [datetime(1, 1, 1), START + timedelta(hours=3), START + timedelta(hours=5)]
+
+
 def test_a_bill_of_another_year_takes_no_usage_of_this_one(folder):
     deliver(folder, [charge("8", 5, 6)], [row.replace("2026-", "2031-") for row in ROWS])
     with app.open_project(folder) as project:

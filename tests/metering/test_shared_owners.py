@@ -135,6 +135,17 @@ def test_a_rule_that_begins_on_a_day_holds_for_work_from_that_day(tmp_path):
     assert [shares[0]["x_Team"] for shares in found.values()] == ["unallocated", "new"]
 
 
+@pytest.mark.parametrize("of_the_work", [True, False])
+def test_a_rule_that_begins_between_hours_that_are_divided_alike_begins_there(tmp_path, of_the_work):
+    """The hours have one division, and for all that two validities."""
+    when = {"resource_id": ("a",)} if of_the_work else {"service": ("EC2",)}
+    begins = rule("new", {"team": "new"}, valid_from=at(0, day=2).date(), equals=when)
+    meter = Meter([has_gpus(at(0), at(0, day=3), 8), gpus("a", at(0), at(0, day=3), 8)])
+    found = divided(tmp_path, meter, hourly(at(22), at(26)), settings=tag_config([begins]))
+    told = "x_Team" if of_the_work else "x_HostTeam"
+    assert [shares[0][told] for shares in found.values()] == ["unallocated"] * 2 + ["new"] * 2
+
+
 def test_what_no_meter_knows_stays_as_tags_say(tmp_path):
     meter = Meter([*DAY, gpus("a", at(0), at(1), 8)])
     found = divided(

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.metering.meters import Charges, Meter, at, divided, holder, parts_of, used
+from tests.metering.meters import Charges, Meter, at, divided, holder, hourly, parts_of, used
 from tests.metering.reference import Rules, divide
 from tests.tagging.bills import config as tag_config
 from tests.tagging.bills import rule
@@ -69,10 +69,9 @@ def worlds(draw):
         machines={"test": MachineSize(8, 96, 1152 * GIB)},
     )
     times = st.builds(lambda start, long: (start, start + timedelta(minutes=long)), minutes, st.integers(1, 48 * 60))
-    charges = [
-        Charges(draw(st.lists(times, min_size=1, max_size=4, unique_by=lambda time: time[0])), machine.id)
-        for machine in machines
-    ]
+    odd = st.lists(times, min_size=1, max_size=4, unique_by=lambda time: time[0])
+    by_the_hour = st.integers(0, 30).map(lambda first: hourly(at(first), at(first + 8)).times)
+    charges = [Charges(draw(st.one_of(odd, by_the_hour)), machine.id) for machine in machines]
     return keyed, metering, charges, machines
 
 

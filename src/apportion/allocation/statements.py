@@ -30,11 +30,7 @@ marks AS (
     FROM (SELECT DISTINCT x_AttributeNo, x_ValidFrom FROM {shares})
     UNION ALL
     SELECT x_AttributeNo, ChargePeriodStart, CAST(NULL AS TIMESTAMP), 1
-    FROM (
-        SELECT DISTINCT c.x_AttributeNo, c.ChargePeriodStart
-        FROM charges AS c
-        JOIN (SELECT DISTINCT x_AttributeNo FROM {shares}) AS s ON s.x_AttributeNo = c.x_AttributeNo
-    )
+    FROM (SELECT DISTINCT x_AttributeNo, ChargePeriodStart FROM {charges})
 ),
 placed AS (
     SELECT x_AttributeNo, moment, place,
@@ -49,11 +45,15 @@ moments AS (
 _BOUNDS = "s.x_ShareLow, s.x_ShareHigh, s.x_ShareWhole"
 _PIECE = f"CASE WHEN s.x_ShareWhole = 1 THEN c.{{name}} ELSE ALLOC(c.{{name}}, {_BOUNDS}) END"
 
-# Turning an amount into quanta is dear, and most amounts of a charge are equal: its costs, its quantities.
+# Turning an amount into quanta and dividing them is dear, and most amounts of a charge are equal: its costs, its
+# quantities.
 _FIRST = {
     **dict.fromkeys(focus.COSTS, "BilledCost"),
     **{name: "ConsumedQuantity" for name in focus.METRICS if name not in focus.COSTS},
 }
+
+
+_FIRSTS = tuple(dict.fromkeys(_FIRST.values()))
 
 
 def _quanta(name: str) -> str:
@@ -61,6 +61,13 @@ def _quanta(name: str) -> str:
     if name == first:
         return f"{name}_quanta AS {name}"
     return f"CASE WHEN {name} = {first} THEN {first}_quanta ELSE QUANTA({name}) END AS {name}"
+
+
+def _part(name: str) -> str:
+    first = _FIRST[name]
+    if name == first:
+        return f"{name}_part"
+    return f"CASE WHEN {name} = {first} THEN {first}_part ELSE PART({name}, x_ShareLow, x_ShareHigh, x_ShareWhole) END"
 
 
 # Most attributes have one share, the whole for all time: their charges are summed before they meet it. Only where
@@ -85,25 +92,34 @@ divided AS (
     SELECT s.* FROM shares AS s LEFT JOIN undivided AS u ON u.x_AttributeNo = s.x_AttributeNo
     WHERE u.x_AttributeNo IS NULL
 ),
-{_MOMENTS.format(shares="divided")},
 divided_charges AS (
-    SELECT c.x_AttributeNo, m.x_ValidFrom, {_listed(focus.METRICS, "c.{name}")},
-           {", ".join(f"QUANTA(c.{name}) AS {name}_quanta" for name in dict.fromkeys(_FIRST.values()))}
+    SELECT c.x_AttributeNo, c.ChargePeriodStart, {_listed(focus.METRICS, "c.{name}")}
     FROM charges AS c
+    JOIN (SELECT DISTINCT x_AttributeNo FROM divided) AS d ON d.x_AttributeNo = c.x_AttributeNo
+),
+{_MOMENTS.format(shares="divided", charges="divided_charges")},
+first_quanta AS (
+    SELECT c.*, m.x_ValidFrom, {", ".join(f"QUANTA(c.{name}) AS {name}_quanta" for name in _FIRSTS)}
+    FROM divided_charges AS c
     JOIN moments AS m ON m.x_AttributeNo = c.x_AttributeNo AND m.moment = c.ChargePeriodStart
 ),
-divided_quanta AS (
+all_quanta AS (
     SELECT x_AttributeNo, x_ValidFrom, {", ".join(_quanta(name) for name in focus.METRICS)}
-    FROM divided_charges
+    FROM first_quanta
+),
+first_parts AS (
+    SELECT s.x_AttributeNo, s.x_OwnerNo, {_BOUNDS}, {_listed(focus.METRICS, "c.{name}")},
+           {", ".join(f"PART(c.{name}, {_BOUNDS}) AS {name}_part" for name in _FIRSTS)}
+    FROM all_quanta AS c
+    JOIN divided AS s ON s.x_AttributeNo = c.x_AttributeNo AND s.x_ValidFrom = c.x_ValidFrom
 ),
 divided_pieces AS (
-    SELECT s.x_AttributeNo, s.x_OwnerNo,
-           CAST(SUM(CASE WHEN s.x_ShareLow = 0 THEN 1 ELSE 0 END) AS BIGINT) AS x_ChargeCount,
+    SELECT x_AttributeNo, x_OwnerNo,
+           CAST(SUM(CASE WHEN x_ShareLow = 0 THEN 1 ELSE 0 END) AS BIGINT) AS x_ChargeCount,
            COUNT(*) AS x_PieceCount,
-           {_listed(focus.METRICS, f"AMOUNT(SUM(PART(c.{{name}}, {_BOUNDS}))) AS {{name}}")}
-    FROM divided_quanta AS c
-    JOIN divided AS s ON s.x_AttributeNo = c.x_AttributeNo AND s.x_ValidFrom = c.x_ValidFrom
-    GROUP BY s.x_AttributeNo, s.x_OwnerNo
+           {", ".join(f"AMOUNT(SUM({_part(name)})) AS {name}" for name in focus.METRICS)}
+    FROM first_parts
+    GROUP BY x_AttributeNo, x_OwnerNo
 ),
 pieces AS (
     SELECT * FROM whole_pieces
@@ -123,7 +139,7 @@ JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
 _SHARE = tuple(name for name in tables.SHARES if name != "x_ValidUntil")
 
 PIECES = f"""
-WITH {_MOMENTS.format(shares="shares")}
+WITH {_MOMENTS.format(shares="shares", charges="charges")}
 SELECT c.x_ChargeNo, c.x_FileNo, c.x_RowNo, c.x_Repairs, c.ChargePeriodStart, c.ChargePeriodEnd,
        {_listed(_SHARE, "s.{name}")},
        {_listed(tuple(tables.OWNER), "o.{name}")},

@@ -54,12 +54,13 @@ SELECT * FROM attributes WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM expla
 INSTEAD = "CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM explained_{name}"
 
 SPANS = """
-SELECT t.x_AttributeNo, t.span_start, t.span_no, coalesce(r.x_Node, r.x_MeteredId, r.x_Account), r.x_InstanceType,
-       r.x_Family, coalesce(s.alive, 0), coalesce(s.missing, 0)
-FROM timeline AS t
-JOIN spans AS p ON p.span_no = t.span_no
-JOIN resources AS r ON r.x_ResourceNo = p.x_ResourceNo
-LEFT JOIN span_times AS s ON s.span_no = t.span_no
+SELECT a.x_AttributeNo, a.span_start, d.division_no, coalesce(r.x_Node, r.x_MeteredId, r.x_Account), r.x_InstanceType,
+       r.x_Family, coalesce(t.alive, 0), coalesce(t.missing, 0)
+FROM attribute_spans AS a
+JOIN spans AS s ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
+JOIN divisions AS d ON d.span_no = s.span_no
+JOIN resources AS r ON r.x_ResourceNo = s.x_ResourceNo
+LEFT JOIN span_times AS t ON t.span_no = d.division_no
 """
 
 USES = """
@@ -85,7 +86,7 @@ WITH hours AS (
     GROUP BY ALL
 )
 SELECT h.span_no, w.x_WorkloadId, any_value(w.x_WorkloadName), sum(h.overlap * s.coverage), flatten(list(s.sources))
-FROM span_hours AS h
+FROM division_hours AS h
 JOIN hours AS s ON s.x_ResourceNo = h.x_ResourceNo AND s.x_Hour = h.x_Hour
 JOIN workloads AS w ON w.x_WorkloadNo = s.x_WorkloadNo
 GROUP BY h.span_no, w.x_WorkloadId
@@ -93,7 +94,7 @@ GROUP BY h.span_no, w.x_WorkloadId
 
 WATCHING = """
 SELECT DISTINCT p.span_no, m.x_SourceId
-FROM spans AS p
+FROM divided_spans AS p
 JOIN lives AS l ON l.x_ResourceNo = p.x_ResourceNo
 JOIN meters AS m ON m.x_SourceNo = l.x_SourceNo
 ORDER BY p.span_no, m.x_SourceId

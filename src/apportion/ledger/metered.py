@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from apportion.store import Store
     from apportion.store.records import Snapshot
 
-_FILES = ("usage", "workloads", "resources", "meters", "held")
+_MEASURED = ("usage", "workloads", "resources", "meters")
+_FILES = (*_MEASURED, "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
     by_month: dict[Month, list[Snapshot]] = {}
     for reading in store.current_readings():
         by_month.setdefault(reading.scope.period, []).append(reading)
+    before = store.current_run()
+    measured = {_measured_of(part.id): part for part in before.usages} if before else {}
     parts: dict[Month, Part] = {}
     staged: dict[str, Path] = {}
     for done, month in enumerate(sorted(by_month)):
@@ -74,7 +78,9 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
         part_id = _part_id(month, readings, config)
         part = store.part(part_id)
         if part is None:
-            folder = _calculate(store, config, readings, memory=memory)
+            folder = store.stage()
+            _measure(store, config, readings, folder, measured.get(_measured_of(part_id)), memory=memory)
+            _own(store, config, folder, memory=memory)
             part = Part(part_id, readings[-1].id, month, {}, folder)
             staged[part_id] = folder
         for file in part.stored:
@@ -84,21 +90,37 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
 
 
 def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:
+    """Its first half says what was measured, its second who owns the workloads: a new rule does not measure anew."""
     ids = [reading.id for reading in readings]
     nodes = version_of(dict(config.metering.nodes))
-    words = (str(month), *ids, nodes, USAGE_VERSION, ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    halves = (str(month), *ids, nodes, USAGE_VERSION), (ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
+    return "".join(hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] for words in halves)
 
 
-def _calculate(store: Store, config: Config, readings: Sequence[Snapshot], *, memory: str) -> Path:
-    folder, work = store.stage(), store.stage()
+def _measured_of(part_id: str) -> str:
+    return part_id[:16]
+
+
+def _measure(
+    store: Store, config: Config, readings: Sequence[Snapshot], folder: Path, same: Part | None, *, memory: str
+) -> None:
+    """Write what was used into the folder: taken over from a part in which the same was measured, else calculated."""
+    if same is not None:
+        for name in _MEASURED:
+            shutil.copyfile(store.checked(same.folder / f"{name}.parquet"), folder / f"{name}.parquet")
+        return
+    with duck.session(memory=memory, temp=store.stage()) as db:
+        usage_of(db, [_reading(store, each) for each in readings], folder, nodes=config.metering.nodes)
+
+
+def _own(store: Store, config: Config, folder: Path, *, memory: str) -> None:
+    """Write whom tags and rules name for each of the folder's workloads."""
+    work = store.stage()
     with duck.session(memory=memory, temp=work) as db:
-        made = usage_of(db, [_reading(store, each) for each in readings], folder, nodes=config.metering.nodes)
         rows = work / "workloads.parquet"
-        write_rows(db, made.workloads, config.tags.keys, rows)
+        write_rows(db, folder / "workloads.parquet", config.tags.keys, rows)
         held = resolve(db, rows, config)
     pq.write_table(held, folder / "held.parquet", compression="zstd")
-    return folder
 
 
 def _reading(store: Store, snapshot: Snapshot) -> Readings:
@@ -134,7 +156,7 @@ def months_of(charges: Path) -> set[Month]:
     return months
 
 
-UNDIVIDED = "SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM timeline)"
+UNDIVIDED = "SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM attribute_spans)"
 
 
 def share_out(db: DuckDb, config: Config, resolved: pa.Table, usages: Sequence[Part], folder: Path) -> None:
@@ -201,6 +223,10 @@ _ONE = {
 
 def open_usages(db: DuckDb, usages: Sequence[Part]) -> None:
     """The views `usage`, `workloads`, `resources`, `meters` and `held` over several months."""
+    if len(usages) == 1:
+        for name in _FILES:
+            db.read_parquet(name, [usages[0].folder / f"{name}.parquet"])
+        return
     for name in _FILES:
         selects = []
         for place, part in enumerate(usages):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apportion.core.config import ComponentWeights, MeteringConfig
     from apportion.engine.duck import DuckDb
 
-SHARES_VERSION = "metered-5"
+SHARES_VERSION = "metered-6"
 """Changes whenever the same usage and charges would give other shares: part of the id of every stored result."""
 
 IDLE_RULE = "metering:idle"
@@ -30,28 +30,50 @@ _TARGETS = tuple(COLUMNS.values())
 _TIERS = tuple(f"x_{d.capitalize()}Evidence" for d in DIMENSIONS)
 _RULES = tuple(f"x_{d.capitalize()}RuleId" for d in DIMENSIONS)
 
-# A charge of a metered resource has the shares of its own time: one validity per moment at which charges start.
-TIMELINE = f"""
-CREATE OR REPLACE TEMP TABLE timeline AS
-SELECT a.x_AttributeNo, s.span_no, a.span_start,
-       CASE WHEN row_number() OVER same = 1 THEN {_BEGINNING} ELSE a.span_start END AS valid_from,
-       coalesce(lead(a.span_start) OVER same, {_END}) AS valid_until
-FROM attribute_spans AS a
-JOIN spans AS s
-  ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
-WINDOW same AS (PARTITION BY a.x_AttributeNo ORDER BY a.span_start)
-"""
-
 BASE = """
 CREATE OR REPLACE TEMP TABLE base_rows AS
 SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS base_no, *
 FROM base
-WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM timeline)
+WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM attribute_spans)
 """
 
 HELD = """
 CREATE OR REPLACE TEMP TABLE held_rows AS
 SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS held_no, * FROM held
+"""
+
+# A charge of a metered resource has the shares of its own time: a validity begins where charges are divided in another
+# way, and where tags and rules give another owner.
+TIMELINE = f"""
+CREATE OR REPLACE TEMP TABLE timeline AS
+WITH owners_since AS (
+    SELECT x_ValidFrom AS moment FROM base_rows
+    UNION SELECT x_ValidFrom FROM held_rows
+    UNION SELECT {_BEGINNING}
+),
+owned AS (
+    SELECT s.span_start, o.moment
+    FROM (SELECT DISTINCT span_start FROM spans) AS s
+    ASOF JOIN owners_since AS o ON s.span_start >= o.moment
+),
+placed AS (
+    SELECT a.x_AttributeNo, a.span_start, d.division_no AS span_no, o.moment
+    FROM attribute_spans AS a
+    JOIN spans AS s
+      ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
+    JOIN divisions AS d ON d.span_no = s.span_no
+    JOIN owned AS o ON o.span_start = a.span_start
+),
+begun AS (
+    SELECT *, lag(span_no) OVER same AS span_before, lag(moment) OVER same AS moment_before FROM placed
+    WINDOW same AS (PARTITION BY x_AttributeNo ORDER BY span_start)
+)
+SELECT x_AttributeNo, span_no, span_start,
+       CASE WHEN span_before IS NULL THEN {_BEGINNING} ELSE span_start END AS valid_from,
+       coalesce(lead(span_start) OVER same, {_END}) AS valid_until
+FROM begun
+WHERE span_before IS DISTINCT FROM span_no OR moment_before IS DISTINCT FROM moment
+WINDOW same AS (PARTITION BY x_AttributeNo ORDER BY span_start)
 """
 
 
@@ -64,7 +86,7 @@ def _inner(end: str, of: str) -> str:
 PIECES = f"""
 CREATE OR REPLACE TEMP TABLE metered_pieces AS
 WITH hosts AS (
-    SELECT t.x_AttributeNo, t.span_no, b.x_Team AS host_team
+    SELECT t.x_AttributeNo, t.span_start, b.x_Team AS host_team
     FROM timeline AS t
     JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo AND b.x_ShareLow = 0
      AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
@@ -74,7 +96,7 @@ work AS (
            {_inner("x_ShareLow", "k")} AS low, {_inner("x_ShareHigh", "k")} AS high
     FROM timeline AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'work'
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
     JOIN held_rows AS k ON k.x_AttributeNo = h.x_WorkloadNo
      AND t.span_start >= k.x_ValidFrom AND t.span_start < k.x_ValidUntil
 ),
@@ -83,7 +105,7 @@ idle AS (
            h.low, h.high
     FROM timeline AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'idle'
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
     WHERE $idle <> 'owner'
 ),
 owned AS (
@@ -91,7 +113,7 @@ owned AS (
            {_inner("x_ShareLow", "b")} AS low, {_inner("x_ShareHigh", "b")} AS high
     FROM timeline AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND (h.kind = 'unmetered' OR (h.kind = 'idle' AND $idle = 'owner'))
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_no = t.span_no
+    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
     JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo
      AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
 )
@@ -136,17 +158,18 @@ def weave(db: DuckDb, config: MeteringConfig) -> None:
     An attribute row with metered shares has no others. Raises `UnknownName` for an unknown weight set.
     """
     _register_settings(db, config)
-    for statement in (matching.MATCHES, statements.SPANS, statements.SPAN_NUMBERS, statements.SPAN_HOURS):
+    for statement in (matching.MATCHES, statements.SPANS, statements.SPAN_NUMBERS, statements.TWINS):
         db.run(statement)
     tokens = config.tokens
     kinds = {"input": tokens.input, "cached": tokens.cached, "write": tokens.cache_write, "output": tokens.output}
     db.run(statements.WEIGHED, {f"token_{name}": weight for name, weight in kinds.items()})
     db.run(statements.HOURLY, {"basis": config.basis})
-    for statement in (statements.PRESENT, statements.WATCHED, statements.LIVES, statements.TIMES, statements.USES):
+    for statement in statements.TIME:
         db.run(statement)
-    db.run(statements.CAPACITIES)
+    for statement in statements.USE:
+        db.run(statement)
     db.run(statements.PARTS, {"idle": config.idle})
-    for statement in (statements.INTERVALS, statements.HOLDERS, TIMELINE, BASE, HELD):
+    for statement in (statements.INTERVALS, statements.HOLDERS, BASE, HELD, TIMELINE):
         db.run(statement)
     db.run(PIECES, {"idle": config.idle})
     db.run(CANDIDATES.format(targets=_targets(), tiers=_tiers(), rules=_rules(config)))

@@ -35,13 +35,28 @@ SELECT c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart AS span_start,
 FROM charges AS c
 JOIN matches AS m ON m.x_AttributeNo = c.x_AttributeNo
 WHERE m.candidates = 1
-GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart;
+GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart
 """
 
 SPAN_NUMBERS = """
 CREATE OR REPLACE TEMP TABLE spans AS
-SELECT row_number() OVER (ORDER BY x_ResourceNo, span_start, span_end) AS span_no, x_ResourceNo, span_start, span_end
+SELECT row_number() OVER () AS span_no, x_ResourceNo, span_start, span_end
 FROM (SELECT DISTINCT x_ResourceNo, span_start, span_end FROM attribute_spans)
+"""
+
+# Hours of a resource in which every meter said the same are worked out once, as the first of them: jobs hold their GPUs
+# for hours and days. The print of an hour is the sum of 96 bits of hashes over its rows.
+TWINS = """
+CREATE OR REPLACE TEMP TABLE hour_twins AS
+WITH prints AS (
+    SELECT x_ResourceNo, x_Hour,
+           sum((CAST(hash(x_WorkloadNo, x_Measure, x_Basis, x_Quantity, x_Coverage, x_SourceNo) AS HUGEINT) << 32)
+               + (hash(x_Quantity, x_WorkloadNo) >> 32)) AS print
+    FROM usage
+    WHERE x_ResourceNo IN (SELECT x_ResourceNo FROM spans)
+    GROUP BY x_ResourceNo, x_Hour
+)
+SELECT x_ResourceNo, x_Hour, min(x_Hour) OVER (PARTITION BY x_ResourceNo, print) AS x_Twin FROM prints
 """
 
 SPAN_HOURS = """
@@ -52,17 +67,24 @@ WITH hours AS (
                                   date_trunc('hour', span_end - INTERVAL 1 MICROSECOND), INTERVAL 1 HOUR)) AS x_Hour
     FROM spans
 )
-SELECT span_no, x_ResourceNo, x_Hour,
-       CAST(epoch_us(least(span_end, x_Hour + INTERVAL 1 HOUR)) - epoch_us(greatest(span_start, x_Hour)) AS BIGINT)
-           AS overlap
-FROM hours
+SELECT h.span_no, h.x_ResourceNo, h.x_Hour, t.x_Twin,
+       CAST(epoch_us(least(h.span_end, h.x_Hour + INTERVAL 1 HOUR)) - epoch_us(greatest(h.span_start, h.x_Hour))
+            AS BIGINT) AS overlap
+FROM hours AS h
+LEFT JOIN hour_twins AS t ON t.x_ResourceNo = h.x_ResourceNo AND t.x_Hour = h.x_Hour
 """
 
-# One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing.
+# One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing. Here
+# and below an hour stands for its twins.
 WEIGHED = f"""
 CREATE OR REPLACE TEMP TABLE weighed AS
-WITH families AS (
-    SELECT *, {FAMILY} AS family FROM usage WHERE x_ResourceNo IN (SELECT x_ResourceNo FROM spans)
+WITH told AS (
+    SELECT u.*
+    FROM usage AS u
+    JOIN hour_twins AS t ON t.x_ResourceNo = u.x_ResourceNo AND t.x_Hour = u.x_Hour AND t.x_Twin = t.x_Hour
+),
+families AS (
+    SELECT *, {FAMILY} AS family FROM told
 ),
 chosen AS (
     SELECT x_ResourceNo, x_Family AS family FROM resources
@@ -127,11 +149,16 @@ LIVES = """
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH sources AS (
     SELECT w.x_ResourceNo, min(w.family) AS family,
-           arg_min(w.x_SourceNo, CAST(m.x_Rank AS BIGINT) * 1000000000000 + w.x_SourceNo) AS x_SourceNo,
-           min(w.x_Hour) AS first_hour, max(w.x_Hour) AS last_hour
+           arg_min(w.x_SourceNo, CAST(m.x_Rank AS BIGINT) * 1000000000000 + w.x_SourceNo) AS x_SourceNo
     FROM weighed AS w
     JOIN meters AS m ON m.x_SourceNo = w.x_SourceNo
     GROUP BY w.x_ResourceNo
+),
+lived AS (
+    SELECT t.x_ResourceNo, min(t.x_Hour) AS first_hour, max(t.x_Hour) AS last_hour
+    FROM hour_twins AS t
+    SEMI JOIN weighed AS w ON w.x_ResourceNo = t.x_ResourceNo AND w.x_Hour = t.x_Twin
+    GROUP BY t.x_ResourceNo
 ),
 spread AS (
     SELECT x_SourceNo, min(x_Hour) AS first_hour, max(x_Hour) AS last_hour FROM watched GROUP BY x_SourceNo
@@ -143,9 +170,10 @@ looking AS (
     GROUP BY w.x_ResourceNo
 )
 SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete, k.began, k.ended,
-       CASE WHEN m.x_Complete THEN w.first_hour ELSE s.first_hour END AS first_hour,
-       CASE WHEN m.x_Complete THEN w.last_hour ELSE s.last_hour END AS last_hour
+       CASE WHEN m.x_Complete THEN w.first_hour ELSE d.first_hour END AS first_hour,
+       CASE WHEN m.x_Complete THEN w.last_hour ELSE d.last_hour END AS last_hour
 FROM sources AS s
+JOIN lived AS d ON d.x_ResourceNo = s.x_ResourceNo
 JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
 JOIN spread AS w ON w.x_SourceNo = s.x_SourceNo
 JOIN looking AS k ON k.x_ResourceNo = s.x_ResourceNo
@@ -158,31 +186,64 @@ CREATE OR REPLACE TEMP TABLE span_times AS
 WITH seen AS (
     SELECT x_ResourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM weighed GROUP BY ALL
 )
-SELECT h.span_no, any_value(l.family) AS family,
+SELECT h.span_no, min(h.x_ResourceNo) AS x_ResourceNo, any_value(l.family) AS family,
+       count(*) AS hours, min(h.x_Twin) AS twin, min(h.overlap) AS overlap,
        sum(CASE WHEN x.x_Hour IS NULL AND NOT l.x_Complete THEN 0
-                WHEN l.x_Complete THEN CAST(h.overlap AS HUGEINT)
-                ELSE CAST(h.overlap AS HUGEINT) * x.seen // 10000 END)
+                WHEN l.x_Complete THEN h.overlap
+                ELSE h.overlap * x.seen // 10000 END)
            FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS alive,
-       sum(CASE WHEN h.x_Hour NOT BETWEEN l.began AND l.ended THEN CAST(h.overlap AS HUGEINT)
+       sum(CASE WHEN h.x_Hour NOT BETWEEN l.began AND l.ended THEN h.overlap
                 WHEN l.x_Complete THEN 0
-                ELSE CAST(h.overlap AS HUGEINT)
-                     * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END)
+                ELSE h.overlap * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END)
            FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour OR h.x_Hour NOT BETWEEN l.began AND l.ended)
            AS missing
 FROM span_hours AS h
-JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
-LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Hour
+LEFT JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
+LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Twin
 LEFT JOIN watched AS w ON w.x_SourceNo = l.x_SourceNo AND w.x_Hour = h.x_Hour
 GROUP BY h.span_no
 """
 
+# Charges of one hour or less that had the same use for as long are divided alike: by the first of them.
+ALIKE = """
+CREATE OR REPLACE TEMP TABLE divisions AS
+SELECT span_no, min(span_no) OVER same AS division_no
+FROM span_times
+WINDOW same AS (
+    PARTITION BY CASE WHEN hours > 1 THEN span_no END, x_ResourceNo, twin, overlap, alive, missing
+)
+"""
+
+DIVIDING = """
+CREATE OR REPLACE TEMP TABLE division_hours AS
+SELECT h.span_no, h.x_ResourceNo, h.x_Twin AS x_Hour, h.overlap
+FROM span_hours AS h
+JOIN divisions AS d ON d.span_no = h.span_no AND d.division_no = h.span_no
+WHERE h.x_Twin IS NOT NULL
+"""
+
+DIVIDED = """
+CREATE OR REPLACE TEMP TABLE divided_spans AS
+SELECT s.* FROM spans AS s JOIN divisions AS d ON d.span_no = s.span_no AND d.division_no = s.span_no
+"""
+
+
+def _within(amount: str) -> str:
+    """SQL: what was used in the parts of hours of a group. Whole hours need no division, which is dear in 128 bits."""
+    parts = f"sum(CASE WHEN h.overlap = {_HOUR} THEN 0 ELSE {amount} * h.overlap END)"
+    whole = f"sum(CASE WHEN h.overlap = {_HOUR} THEN {amount} ELSE 0 END)"
+    return f"{whole} + CASE WHEN {parts} = 0 THEN 0 ELSE {parts} // {_HOUR} END"
+
+
 USES = f"""
 CREATE OR REPLACE TEMP TABLE span_uses AS
-SELECT h.span_no, u.x_WorkloadNo, u.component, sum(u.amount * h.overlap) // {_HOUR} AS amount
-FROM span_hours AS h
-JOIN hourly_use AS u ON u.x_ResourceNo = h.x_ResourceNo AND u.x_Hour = h.x_Hour
-GROUP BY h.span_no, u.x_WorkloadNo, u.component
-HAVING sum(u.amount * h.overlap) // {_HOUR} > 0
+WITH added AS (
+    SELECT h.span_no, u.x_WorkloadNo, u.component, {_within("u.amount")} AS amount
+    FROM division_hours AS h
+    JOIN hourly_use AS u ON u.x_ResourceNo = h.x_ResourceNo AND u.x_Hour = h.x_Hour
+    GROUP BY h.span_no, u.x_WorkloadNo, u.component
+)
+SELECT * FROM added WHERE amount > 0
 """
 
 # What the resource had to give in the span: as meters say, else by the size of its machine and the time it was seen.
@@ -195,14 +256,14 @@ WITH hourly AS (
     GROUP BY ALL
 ),
 said AS (
-    SELECT h.span_no, c.component, sum(c.amount * h.overlap) // {_HOUR} AS amount
-    FROM span_hours AS h
+    SELECT h.span_no, c.component, {_within("c.amount")} AS amount
+    FROM division_hours AS h
     JOIN hourly AS c ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour
     GROUP BY h.span_no, c.component
 ),
 sized AS (
     SELECT s.span_no, z.component, z.size * t.alive // z.per AS amount
-    FROM spans AS s
+    FROM divided_spans AS s
     JOIN span_times AS t ON t.span_no = s.span_no
     JOIN sizes AS z ON z.x_ResourceNo = s.x_ResourceNo
     WHERE t.family = 1
@@ -223,7 +284,7 @@ WITH used AS (
 there AS (
     SELECT s.span_no, p.component, coalesce(c.amount, 0) AS capacity, coalesce(u.used, 0) AS used,
            CASE WHEN c.amount > 0 THEN c.amount ELSE coalesce(u.used, 0) END AS size, w.weight, w.per
-    FROM spans AS s
+    FROM divided_spans AS s
     JOIN present AS p ON p.x_ResourceNo = s.x_ResourceNo
     JOIN unit_weights AS w ON w.x_ResourceNo = s.x_ResourceNo AND w.component = p.component
     LEFT JOIN used AS u ON u.span_no = s.span_no AND u.component = p.component
@@ -288,7 +349,7 @@ WITH bounds AS (
     SELECT s.span_no, s.x_ResourceNo,
            coalesce((SELECT max(i.high) FROM span_intervals AS i WHERE i.span_no = s.span_no), 0) AS used,
            coalesce((SELECT max(p.seen) FROM span_parts AS p WHERE p.span_no = s.span_no), 0) AS seen
-    FROM spans AS s
+    FROM divided_spans AS s
 )
 SELECT span_no, 'work' AS kind, x_WorkloadNo, low, high FROM span_intervals WHERE high > low
 UNION ALL
@@ -296,3 +357,8 @@ SELECT span_no, 'idle', NULL, used, CAST(seen AS BIGINT) FROM bounds WHERE seen 
 UNION ALL
 SELECT span_no, 'unmetered', NULL, CAST(seen AS BIGINT), {WHOLE} FROM bounds WHERE seen < {WHOLE}
 """
+
+TIME = (SPAN_HOURS, PRESENT, WATCHED, LIVES, TIMES)
+"""What is known of the time of each span, after `HOURLY`."""
+USE = (ALIKE, DIVIDED, DIVIDING, USES, CAPACITIES)
+"""What was used in the spans that are divided each for itself, and what there was."""
