@@ -96,13 +96,24 @@ def metered_hourly(parquet: Path, _csv: Path) -> None:
 
 
 def metered_again(parquet: Path, _csv: Path) -> None:
-    """Apportion: `attribution` of the metered bill, the month's usage known: charges × usage rows."""
-    _run_under_a_new_rule(_project(parquet, "held"))
+    """Apportion: the metered bill allocated anew, the month's usage known: charges × usage rows."""
+    _run_with_a_new_machine(_project(parquet, "held"))
 
 
 def metered_hourly_again(parquet: Path, _csv: Path) -> None:
     """Apportion: the same where no hour's use is like another's."""
-    _run_under_a_new_rule(_project(parquet, "measured"))
+    _run_with_a_new_machine(_project(parquet, "measured"))
+
+
+def _run_with_a_new_machine(folder: Path) -> None:
+    """A machine type that nobody has: all that meters divide is divided and allocated anew."""
+    from apportion import app
+
+    config = folder / "apportion.toml"
+    size = "{ gpus = 1, cpu_cores = 1, memory_gib = 1 }"
+    config.write_text(f'metering.machines."none-{time.time_ns()}" = {size}\n' + config.read_text())
+    with app.open_project(folder) as project:
+        app.run(project)
 
 
 METERS = """

@@ -65,6 +65,7 @@ def stored_tables() -> str:
         "samples": tables.SAMPLES,
         "subjects": tables.SUBJECTS,
         "usage": tables.USAGE,
+        "hours": tables.HOURS,
         "workloads": tables.WORKLOADS,
         "resources": tables.RESOURCES,
     }

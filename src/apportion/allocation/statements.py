@@ -60,14 +60,15 @@ def _quanta(name: str) -> str:
     first = _FIRST[name]
     if name == first:
         return f"{name}_quanta AS {name}"
-    return f"CASE WHEN {name} = {first} THEN {first}_quanta ELSE QUANTA({name}) END AS {name}"
+    return f"CASE WHEN {name} = {first} THEN {first}_quanta WHEN {name} IS NOT NULL THEN QUANTA({name}) END AS {name}"
 
 
 def _part(name: str) -> str:
     first = _FIRST[name]
     if name == first:
         return f"{name}_part"
-    return f"CASE WHEN {name} = {first} THEN {first}_part ELSE PART({name}, x_ShareLow, x_ShareHigh, x_ShareWhole) END"
+    part = f"PART({name}, x_ShareLow, x_ShareHigh, x_ShareWhole)"
+    return f"CASE WHEN {name} = {first} THEN {first}_part WHEN {name} IS NOT NULL THEN {part} END"
 
 
 # Most attributes have one share, the whole for all time: their charges are summed before they meet it. Only where

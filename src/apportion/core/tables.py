@@ -172,6 +172,13 @@ USAGE: Columns = {
 }
 """One quantity of one measure for one workload on one resource in one UTC hour, from the meter that counts there."""
 
+HOURS: Columns = {
+    "x_ResourceNo": "INTEGER",
+    "x_Hour": "TIMESTAMP",
+    "x_Twin": "TIMESTAMP",  # the first hour of the month in which every meter said the same of the resource
+}
+"""The hours of a month in which meters know a resource: hours of equal use are divided alike, so one is worked out."""
+
 WORKLOADS: Columns = {"x_WorkloadNo": "INTEGER", **WORKLOAD, "x_RunIds": "VARCHAR[]", "x_SourceNo": "INTEGER"}
 """The workloads of a month; `x_RunIds` are the tracker runs that are known to be the same work."""
 

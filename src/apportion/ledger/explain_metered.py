@@ -54,10 +54,9 @@ SELECT * FROM attributes WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM expla
 INSTEAD = "CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM explained_{name}"
 
 SPANS = """
-SELECT a.x_AttributeNo, a.span_start, d.division_no, coalesce(r.x_Node, r.x_MeteredId, r.x_Account), r.x_InstanceType,
+SELECT s.x_AttributeNo, s.span_start, d.division_no, coalesce(r.x_Node, r.x_MeteredId, r.x_Account), r.x_InstanceType,
        r.x_Family, coalesce(t.alive, 0), coalesce(t.missing, 0)
-FROM attribute_spans AS a
-JOIN spans AS s ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
+FROM spans AS s
 JOIN divisions AS d ON d.span_no = s.span_no
 JOIN resources AS r ON r.x_ResourceNo = s.x_ResourceNo
 LEFT JOIN span_times AS t ON t.span_no = d.division_no

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from apportion.store import Store
     from apportion.store.records import Snapshot
 
-_MEASURED = ("usage", "workloads", "resources", "meters")
+_MEASURED = ("usage", "hours", "workloads", "resources", "meters")
 _FILES = (*_MEASURED, "held")
 
 
@@ -156,7 +156,7 @@ def months_of(charges: Path) -> set[Month]:
     return months
 
 
-UNDIVIDED = "SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM attribute_spans)"
+UNDIVIDED = "SELECT * FROM base WHERE x_AttributeNo NOT IN (SELECT x_AttributeNo FROM spans)"
 
 
 def share_out(db: DuckDb, config: Config, resolved: pa.Table, usages: Sequence[Part], folder: Path) -> None:
@@ -187,11 +187,16 @@ _MONTHS_APART = 100_000_000
 _MOVED = {
     "usage": "* REPLACE (x_WorkloadNo + {moved} AS x_WorkloadNo, x_ResourceNo + {moved} AS x_ResourceNo,"
     " x_SourceNo + {moved} AS x_SourceNo)",
+    "hours": "* REPLACE (x_ResourceNo + {moved} AS x_ResourceNo)",
     "workloads": "* REPLACE (x_WorkloadNo + {moved} AS x_WorkloadNo, x_SourceNo + {moved} AS x_SourceNo)",
     "resources": "* REPLACE (x_ResourceNo + {moved} AS x_ResourceNo)",
     "meters": "* REPLACE (x_SourceNo + {moved} AS x_SourceNo)",
     "held": "* REPLACE (CAST(x_AttributeNo AS BIGINT) + {moved} AS x_AttributeNo)",
 }
+
+_SAME_RESOURCES = f"""
+SELECT x_ResourceNo AS old, min(x_ResourceNo) OVER (PARTITION BY {RESOURCE_KEY}) AS no FROM monthly_resources
+"""
 
 # A resource and a meter are the same in every month; a workload is told anew by each.
 _ONE = {
@@ -206,10 +211,7 @@ _ONE = {
         QUALIFY row_number() OVER (PARTITION BY x_SourceId ORDER BY monthly_meters.x_SourceNo DESC) = 1
     """,
     "usage": f"""
-        WITH same_resources AS (
-            SELECT x_ResourceNo AS old, min(x_ResourceNo) OVER (PARTITION BY {RESOURCE_KEY}) AS no
-            FROM monthly_resources
-        ),
+        WITH same_resources AS ({_SAME_RESOURCES}),
         same_meters AS (
             SELECT x_SourceNo AS old, min(x_SourceNo) OVER (PARTITION BY x_SourceId) AS no FROM monthly_meters
         )
@@ -218,11 +220,17 @@ _ONE = {
         LEFT JOIN same_resources AS r ON r.old = u.x_ResourceNo
         JOIN same_meters AS m ON m.old = u.x_SourceNo
     """,
+    "hours": f"""
+        WITH same_resources AS ({_SAME_RESOURCES})
+        SELECT h.* REPLACE (r.no AS x_ResourceNo)
+        FROM monthly_hours AS h
+        JOIN same_resources AS r ON r.old = h.x_ResourceNo
+    """,
 }
 
 
 def open_usages(db: DuckDb, usages: Sequence[Part]) -> None:
-    """The views `usage`, `workloads`, `resources`, `meters` and `held` over several months."""
+    """The views `usage`, `hours`, `workloads`, `resources`, `meters` and `held` over several months."""
     if len(usages) == 1:
         for name in _FILES:
             db.read_parquet(name, [usages[0].folder / f"{name}.parquet"])

@@ -34,7 +34,7 @@ BASE = """
 CREATE OR REPLACE TEMP TABLE base_rows AS
 SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS base_no, *
 FROM base
-WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM attribute_spans)
+WHERE x_AttributeNo IN (SELECT x_AttributeNo FROM spans)
 """
 
 HELD = """
@@ -42,33 +42,44 @@ CREATE OR REPLACE TEMP TABLE held_rows AS
 SELECT row_number() OVER (ORDER BY x_AttributeNo, x_ValidFrom, x_ShareLow) AS held_no, * FROM held
 """
 
+# The moments from which tags and rules may name other owners, and what they name from each on: so that work meets its
+# owners by equality. Joined by comparing times, every hour may meet every workload.
+SINCE = f"""
+CREATE OR REPLACE TEMP TABLE owners_since AS
+SELECT x_ValidFrom AS moment FROM base_rows
+UNION SELECT x_ValidFrom FROM held_rows
+UNION SELECT {_BEGINNING}
+"""
+
+
+def _at(table: str) -> str:
+    return f"""
+CREATE OR REPLACE TEMP TABLE {table}_at AS
+SELECT o.moment, r.* FROM {table}_rows AS r
+JOIN owners_since AS o ON o.moment >= r.x_ValidFrom AND o.moment < r.x_ValidUntil
+"""
+
+
 # A charge of a metered resource has the shares of its own time: a validity begins where charges are divided in another
 # way, and where tags and rules give another owner.
 TIMELINE = f"""
 CREATE OR REPLACE TEMP TABLE timeline AS
-WITH owners_since AS (
-    SELECT x_ValidFrom AS moment FROM base_rows
-    UNION SELECT x_ValidFrom FROM held_rows
-    UNION SELECT {_BEGINNING}
-),
-owned AS (
+WITH owned AS (
     SELECT s.span_start, o.moment
     FROM (SELECT DISTINCT span_start FROM spans) AS s
     ASOF JOIN owners_since AS o ON s.span_start >= o.moment
 ),
 placed AS (
-    SELECT a.x_AttributeNo, a.span_start, d.division_no AS span_no, o.moment
-    FROM attribute_spans AS a
-    JOIN spans AS s
-      ON s.x_ResourceNo = a.x_ResourceNo AND s.span_start = a.span_start AND s.span_end = a.span_end
+    SELECT s.x_AttributeNo, s.span_start, d.division_no AS span_no, o.moment
+    FROM spans AS s
     JOIN divisions AS d ON d.span_no = s.span_no
-    JOIN owned AS o ON o.span_start = a.span_start
+    JOIN owned AS o ON o.span_start = s.span_start
 ),
 begun AS (
     SELECT *, lag(span_no) OVER same AS span_before, lag(moment) OVER same AS moment_before FROM placed
     WINDOW same AS (PARTITION BY x_AttributeNo ORDER BY span_start)
 )
-SELECT x_AttributeNo, span_no, span_start,
+SELECT x_AttributeNo, span_no, moment,
        CASE WHEN span_before IS NULL THEN {_BEGINNING} ELSE span_start END AS valid_from,
        coalesce(lead(span_start) OVER same, {_END}) AS valid_until
 FROM begun
@@ -79,43 +90,39 @@ WINDOW same AS (PARTITION BY x_AttributeNo ORDER BY span_start)
 
 def _inner(end: str, of: str) -> str:
     """Where the end of an owner's interval falls within the interval that it divides."""
-    return f"h.low + CAST(CAST(h.high - h.low AS HUGEINT) * {of}.{end} // {of}.x_ShareWhole AS BIGINT)"
+    whole = f"{of}.x_ShareWhole"
+    part = f"CASE WHEN {whole} = 1 THEN (h.high - h.low) * {of}.{end}"
+    return f"h.low + {part} ELSE CAST(CAST(h.high - h.low AS HUGEINT) * {of}.{end} // {whole} AS BIGINT) END"
 
 
 # A workload's own split (a rule with several receivers) divides its interval; so does that of the resource's owners.
 PIECES = f"""
 CREATE OR REPLACE TEMP TABLE metered_pieces AS
-WITH hosts AS (
-    SELECT t.x_AttributeNo, t.span_start, b.x_Team AS host_team
+WITH hosted AS (
+    SELECT t.*, b.x_Team AS host_team
     FROM timeline AS t
-    JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo AND b.x_ShareLow = 0
-     AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
+    JOIN base_at AS b ON b.x_AttributeNo = t.x_AttributeNo AND b.moment = t.moment AND b.x_ShareLow = 0
 ),
 work AS (
-    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, 'work' AS kind, k.held_no, NULL AS base_no,
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, t.host_team, 'work' AS kind, k.held_no, NULL AS base_no,
            {_inner("x_ShareLow", "k")} AS low, {_inner("x_ShareHigh", "k")} AS high
-    FROM timeline AS t
+    FROM hosted AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'work'
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
-    JOIN held_rows AS k ON k.x_AttributeNo = h.x_WorkloadNo
-     AND t.span_start >= k.x_ValidFrom AND t.span_start < k.x_ValidUntil
+    JOIN held_at AS k ON k.x_AttributeNo = h.x_WorkloadNo AND k.moment = t.moment
 ),
 idle AS (
-    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, 'idle' AS kind, NULL AS held_no, NULL AS base_no,
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, t.host_team, 'idle' AS kind, NULL AS held_no, NULL AS base_no,
            h.low, h.high
-    FROM timeline AS t
+    FROM hosted AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND h.kind = 'idle'
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
     WHERE $idle <> 'owner'
 ),
 owned AS (
-    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, o.host_team, h.kind, NULL AS held_no, b.base_no,
+    SELECT t.x_AttributeNo, t.valid_from, t.valid_until, t.host_team, h.kind, NULL AS held_no, b.base_no,
            {_inner("x_ShareLow", "b")} AS low, {_inner("x_ShareHigh", "b")} AS high
-    FROM timeline AS t
+    FROM hosted AS t
     JOIN span_holders AS h ON h.span_no = t.span_no AND (h.kind = 'unmetered' OR (h.kind = 'idle' AND $idle = 'owner'))
-    JOIN hosts AS o ON o.x_AttributeNo = t.x_AttributeNo AND o.span_start = t.span_start
-    JOIN base_rows AS b ON b.x_AttributeNo = t.x_AttributeNo
-     AND t.span_start >= b.x_ValidFrom AND t.span_start < b.x_ValidUntil
+    JOIN base_at AS b ON b.x_AttributeNo = t.x_AttributeNo AND b.moment = t.moment
 )
 SELECT * FROM work UNION ALL SELECT * FROM idle UNION ALL SELECT * FROM owned
 """
@@ -153,12 +160,13 @@ WHERE p.high > p.low
 def weave(db: DuckDb, config: MeteringConfig) -> None:
     """Make the tables `candidates` (owners of pieces) and `metered_shares` (the pieces, by candidate).
 
-    Reads the session's `charges`, `attributes`, `base` (`tables.RESOLVED` of the attributes), and of the usage of the
-    charges' time `usage`, `workloads`, `resources`, `meters` and `held` (`tables.RESOLVED` by workload number).
+    Reads the session's `charges`, `attributes`, `base` (`tables.RESOLVED` of the attributes), and of the usage of
+    the charges' time `usage`, `hours`, `workloads`, `resources`, `meters` and `held` (`tables.RESOLVED` by workload
+    number).
     An attribute row with metered shares has no others. Raises `UnknownName` for an unknown weight set.
     """
     _register_settings(db, config)
-    for statement in (matching.MATCHES, statements.SPANS, statements.SPAN_NUMBERS, statements.TWINS):
+    for statement in (matching.MATCHES, statements.SPANS):
         db.run(statement)
     tokens = config.tokens
     kinds = {"input": tokens.input, "cached": tokens.cached, "write": tokens.cache_write, "output": tokens.output}
@@ -169,7 +177,8 @@ def weave(db: DuckDb, config: MeteringConfig) -> None:
     for statement in statements.USE:
         db.run(statement)
     db.run(statements.PARTS, {"idle": config.idle})
-    for statement in (statements.INTERVALS, statements.HOLDERS, BASE, HELD, TIMELINE):
+    owned = (BASE, HELD, SINCE, _at("base"), _at("held"), TIMELINE)
+    for statement in (statements.INTERVALS, statements.HOLDERS, *owned):
         db.run(statement)
     db.run(PIECES, {"idle": config.idle})
     db.run(CANDIDATES.format(targets=_targets(), tiers=_tiers(), rules=_rules(config)))

@@ -1,9 +1,9 @@
 """The SQL of metered shares, step by step: spans of charges, what was used in them, intervals of the whole.
 
-Reads `charges`, `attributes`, `matches` (`matching`), the month's `usage`, `resources`, `meters`, and `settings_of`
-(resource -> component weights and sizes). Whole numbers throughout: moments in microseconds, what was used in
-billionths (GPU-nanoseconds), memory and storage in byte-seconds, so that the same rows give the same shares on any
-number of threads.
+Reads `charges`, `attributes`, `matches` (`matching`), the month's `usage`, `hours`, `resources`, `meters`, and
+`unit_weights` and `sizes` (of resources, as configured). Whole numbers throughout: moments in microseconds, what was
+used in billionths (GPU-nanoseconds), memory and storage in byte-seconds, so that the same rows give the same shares on
+any number of threads.
 """
 
 from __future__ import annotations
@@ -25,63 +25,55 @@ TOKEN_UNIT = UNIT * 1000
 _PRECISE = 10**22
 """Larger quantities are divided without their last digits, so that a whole of them stays inside of 128 bits."""
 
-# The attribute rows of one resource share its division, so it is worked out once per resource and time of charges. A
-# charge without duration is divided as the hour that begins with it.
+# A charge without duration is divided as the hour that begins with it; charges of one attribute row that start together
+# are divided by the longest time.
 SPANS = """
-CREATE OR REPLACE TEMP TABLE attribute_spans AS
-SELECT c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart AS span_start,
-       max(CASE WHEN c.ChargePeriodEnd > c.ChargePeriodStart THEN c.ChargePeriodEnd
-                ELSE c.ChargePeriodStart + INTERVAL 1 HOUR END) AS span_end
-FROM charges AS c
-JOIN matches AS m ON m.x_AttributeNo = c.x_AttributeNo
-WHERE m.candidates = 1
-GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart
-"""
-
-SPAN_NUMBERS = """
 CREATE OR REPLACE TEMP TABLE spans AS
-SELECT row_number() OVER () AS span_no, x_ResourceNo, span_start, span_end
-FROM (SELECT DISTINCT x_ResourceNo, span_start, span_end FROM attribute_spans)
+WITH times AS (
+    SELECT c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart AS span_start,
+           max(CASE WHEN c.ChargePeriodEnd > c.ChargePeriodStart THEN c.ChargePeriodEnd
+                    ELSE c.ChargePeriodStart + INTERVAL 1 HOUR END) AS span_end
+    FROM charges AS c
+    JOIN matches AS m ON m.x_AttributeNo = c.x_AttributeNo
+    WHERE m.candidates = 1
+    GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart
+)
+SELECT row_number() OVER () AS span_no, * FROM times
 """
 
-# Hours of a resource in which every meter said the same are worked out once, as the first of them: jobs hold their GPUs
-# for hours and days. The print of an hour is the sum of 96 bits of hashes over its rows.
-TWINS = """
-CREATE OR REPLACE TEMP TABLE hour_twins AS
-WITH prints AS (
-    SELECT x_ResourceNo, x_Hour,
-           sum((CAST(hash(x_WorkloadNo, x_Measure, x_Basis, x_Quantity, x_Coverage, x_SourceNo) AS HUGEINT) << 32)
-               + (hash(x_Quantity, x_WorkloadNo) >> 32)) AS print
-    FROM usage
-    WHERE x_ResourceNo IN (SELECT x_ResourceNo FROM spans)
-    GROUP BY x_ResourceNo, x_Hour
-)
-SELECT x_ResourceNo, x_Hour, min(x_Hour) OVER (PARTITION BY x_ResourceNo, print) AS x_Twin FROM prints
-"""
 
-SPAN_HOURS = """
-CREATE OR REPLACE TEMP TABLE span_hours AS
-WITH hours AS (
-    SELECT span_no, x_ResourceNo, span_start, span_end,
-           unnest(generate_series(date_trunc('hour', span_start),
-                                  date_trunc('hour', span_end - INTERVAL 1 MICROSECOND), INTERVAL 1 HOUR)) AS x_Hour
-    FROM spans
-)
-SELECT h.span_no, h.x_ResourceNo, h.x_Hour, t.x_Twin,
-       CAST(epoch_us(least(h.span_end, h.x_Hour + INTERVAL 1 HOUR)) - epoch_us(greatest(h.span_start, h.x_Hour))
-            AS BIGINT) AS overlap
-FROM hours AS h
-LEFT JOIN hour_twins AS t ON t.x_ResourceNo = h.x_ResourceNo AND t.x_Hour = h.x_Hour
-"""
+# Most charges are for an hour or less: they need no list of hours.
+_SHORT = "span_end <= date_trunc('hour', span_start) + INTERVAL 1 HOUR"
+
+
+def _hours_of(spans: str) -> str:
+    """SQL for the hours of the spans in a table, their twins, and the microseconds of each that the span is for."""
+    return f"""
+    SELECT h.*, t.x_Twin,
+           CAST(epoch_us(least(h.span_end, h.x_Hour + INTERVAL 1 HOUR)) - epoch_us(greatest(h.span_start, h.x_Hour))
+                AS BIGINT) AS overlap
+    FROM (
+        SELECT *, true AS short, date_trunc('hour', span_start) AS x_Hour FROM {spans} WHERE {_SHORT}
+        UNION ALL
+        SELECT *, false, unnest(generate_series(date_trunc('hour', span_start),
+                                                date_trunc('hour', span_end - INTERVAL 1 MICROSECOND),
+                                                INTERVAL 1 HOUR))
+        FROM {spans}
+        WHERE NOT {_SHORT}
+    ) AS h
+    LEFT JOIN hours AS t ON t.x_ResourceNo = h.x_ResourceNo AND t.x_Hour = h.x_Hour
+    """
+
 
 # One family of measures divides a resource: the first that any workload has on it. Capacity alone divides nothing. Here
-# and below an hour stands for its twins.
+# and below an hour stands for its twins: jobs hold their GPUs for hours and days.
 WEIGHED = f"""
 CREATE OR REPLACE TEMP TABLE weighed AS
 WITH told AS (
     SELECT u.*
     FROM usage AS u
-    JOIN hour_twins AS t ON t.x_ResourceNo = u.x_ResourceNo AND t.x_Hour = u.x_Hour AND t.x_Twin = t.x_Hour
+    JOIN hours AS t ON t.x_ResourceNo = u.x_ResourceNo AND t.x_Hour = u.x_Hour AND t.x_Twin = t.x_Hour
+    WHERE u.x_ResourceNo IN (SELECT x_ResourceNo FROM spans)
 ),
 families AS (
     SELECT *, {FAMILY} AS family FROM told
@@ -156,7 +148,7 @@ WITH sources AS (
 ),
 lived AS (
     SELECT t.x_ResourceNo, min(t.x_Hour) AS first_hour, max(t.x_Hour) AS last_hour
-    FROM hour_twins AS t
+    FROM hours AS t
     SEMI JOIN weighed AS w ON w.x_ResourceNo = t.x_ResourceNo AND w.x_Hour = t.x_Twin
     GROUP BY t.x_ResourceNo
 ),
@@ -181,50 +173,58 @@ JOIN looking AS k ON k.x_ResourceNo = s.x_ResourceNo
 
 # Microseconds of each span in which the resource was seen, and in which nobody looked: an outage during its life, and
 # the time before its meters began and after they ended.
-TIMES = """
+TIMES = f"""
 CREATE OR REPLACE TEMP TABLE span_times AS
 WITH seen AS (
     SELECT x_ResourceNo, x_Hour, max(CAST(x_Coverage * 10000 AS BIGINT)) AS seen FROM weighed GROUP BY ALL
+),
+span_hours AS ({_hours_of("spans")}),
+hour_times AS (
+    SELECT h.*, l.family,
+           CASE WHEN h.x_Hour BETWEEN l.first_hour AND l.last_hour
+                THEN CASE WHEN x.x_Hour IS NULL AND NOT l.x_Complete THEN 0
+                          WHEN l.x_Complete THEN h.overlap
+                          ELSE h.overlap * x.seen // 10000 END END AS alive,
+           CASE WHEN h.x_Hour BETWEEN l.first_hour AND l.last_hour OR h.x_Hour NOT BETWEEN l.began AND l.ended
+                THEN CASE WHEN h.x_Hour NOT BETWEEN l.began AND l.ended THEN h.overlap
+                          WHEN l.x_Complete THEN 0
+                          ELSE h.overlap * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END
+           END AS missing
+    FROM span_hours AS h
+    LEFT JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
+    LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Twin
+    LEFT JOIN watched AS w ON w.x_SourceNo = l.x_SourceNo AND w.x_Hour = h.x_Hour
 )
-SELECT h.span_no, min(h.x_ResourceNo) AS x_ResourceNo, any_value(l.family) AS family,
-       count(*) AS hours, min(h.x_Twin) AS twin, min(h.overlap) AS overlap,
-       sum(CASE WHEN x.x_Hour IS NULL AND NOT l.x_Complete THEN 0
-                WHEN l.x_Complete THEN h.overlap
-                ELSE h.overlap * x.seen // 10000 END)
-           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour) AS alive,
-       sum(CASE WHEN h.x_Hour NOT BETWEEN l.began AND l.ended THEN h.overlap
-                WHEN l.x_Complete THEN 0
-                ELSE h.overlap * (10000 - greatest(coalesce(w.seen, 0), coalesce(x.seen, 0))) // 10000 END)
-           FILTER (WHERE h.x_Hour BETWEEN l.first_hour AND l.last_hour OR h.x_Hour NOT BETWEEN l.began AND l.ended)
-           AS missing
-FROM span_hours AS h
-LEFT JOIN lives AS l ON l.x_ResourceNo = h.x_ResourceNo
-LEFT JOIN seen AS x ON x.x_ResourceNo = h.x_ResourceNo AND x.x_Hour = h.x_Twin
-LEFT JOIN watched AS w ON w.x_SourceNo = l.x_SourceNo AND w.x_Hour = h.x_Hour
-GROUP BY h.span_no
+SELECT span_no, x_ResourceNo, family, CAST(NULL AS TIMESTAMP) AS long_start, CAST(NULL AS TIMESTAMP) AS long_end,
+       x_Twin AS twin, overlap, CAST(alive AS HUGEINT) AS alive, CAST(missing AS HUGEINT) AS missing
+FROM hour_times
+WHERE short
+UNION ALL
+SELECT span_no, any_value(x_ResourceNo), any_value(family), any_value(span_start), any_value(span_end), NULL, NULL,
+       sum(alive), sum(missing)
+FROM hour_times
+WHERE NOT short
+GROUP BY span_no
 """
 
-# Charges of one hour or less that had the same use for as long are divided alike: by the first of them.
+# Spans of one hour or less that had the same use for as long are divided alike, and so are those of one time: by the
+# first of them.
 ALIKE = """
 CREATE OR REPLACE TEMP TABLE divisions AS
 SELECT span_no, min(span_no) OVER same AS division_no
 FROM span_times
-WINDOW same AS (
-    PARTITION BY CASE WHEN hours > 1 THEN span_no END, x_ResourceNo, twin, overlap, alive, missing
-)
-"""
-
-DIVIDING = """
-CREATE OR REPLACE TEMP TABLE division_hours AS
-SELECT h.span_no, h.x_ResourceNo, h.x_Twin AS x_Hour, h.overlap
-FROM span_hours AS h
-JOIN divisions AS d ON d.span_no = h.span_no AND d.division_no = h.span_no
-WHERE h.x_Twin IS NOT NULL
+WINDOW same AS (PARTITION BY x_ResourceNo, long_start, long_end, twin, overlap, alive, missing)
 """
 
 DIVIDED = """
 CREATE OR REPLACE TEMP TABLE divided_spans AS
 SELECT s.* FROM spans AS s JOIN divisions AS d ON d.span_no = s.span_no AND d.division_no = s.span_no
+"""
+
+DIVIDING = f"""
+CREATE OR REPLACE TEMP TABLE division_hours AS
+WITH span_hours AS ({_hours_of("divided_spans")})
+SELECT span_no, x_ResourceNo, x_Twin AS x_Hour, overlap FROM span_hours WHERE x_Twin IS NOT NULL
 """
 
 
@@ -292,48 +292,61 @@ there AS (
 ),
 sized AS (
     SELECT *, CASE WHEN $idle = 'workloads' AND used > 0 THEN used ELSE greatest(capacity, used) END AS base,
-           (weight * size // per) * {_MICRO} + (weight * size % per) * {_MICRO} // per AS worth
+           count(*) OVER (PARTITION BY span_no) > 1 AS several
     FROM there
     WHERE capacity > 0 OR used > 0
 ),
+priced AS (
+    SELECT *, CASE WHEN several THEN (weight * size // per) * {_MICRO} + (weight * size % per) * {_MICRO} // per
+                   ELSE 1 END AS worth
+    FROM sized
+),
 weighty AS (
-    SELECT *, sum(worth) OVER (PARTITION BY span_no) AS all_worth FROM sized
+    SELECT *, sum(worth) OVER (PARTITION BY span_no) AS all_worth FROM priced
 ),
 worthy AS (
-    SELECT *, CASE WHEN all_worth = 0 THEN 1 ELSE worth // greatest(all_worth // {_PRECISE}, 1) END AS counted
+    SELECT *, CASE WHEN all_worth = 0 THEN 1 WHEN all_worth < {_PRECISE} THEN worth
+                   ELSE worth // (all_worth // {_PRECISE}) END AS counted
     FROM weighty
 ),
 measured AS (
     SELECT w.*, t.alive, t.missing, t.family,
-           CASE WHEN t.family > 2 THEN 0
-                ELSE CAST({WHOLE} AS HUGEINT) * coalesce(t.missing, 0)
-                     // greatest(coalesce(t.alive, 0) + coalesce(t.missing, 0), 1) END AS unseen,
+           CASE WHEN t.family > 2 OR coalesce(t.missing, 0) = 0 THEN 0
+                ELSE CAST({WHOLE} AS HUGEINT) * t.missing // (coalesce(t.alive, 0) + t.missing) END AS unseen,
            sum(counted) OVER (PARTITION BY w.span_no) AS all_counted,
            sum(counted) OVER (PARTITION BY w.span_no ORDER BY w.component) AS counted_up_to
     FROM worthy AS w
     JOIN span_times AS t ON t.span_no = w.span_no
 )
-SELECT span_no, component, base, {WHOLE} - unseen AS seen,
-       ({WHOLE} - unseen) * counted_up_to // all_counted
-           - ({WHOLE} - unseen) * (counted_up_to - counted) // all_counted AS width
+SELECT span_no, component, base, CASE WHEN base >= {_PRECISE} THEN base // {_PRECISE} END AS unit,
+       {WHOLE} - unseen AS seen,
+       CASE WHEN counted = all_counted THEN {WHOLE} - unseen
+            ELSE ({WHOLE} - unseen) * counted_up_to // all_counted
+                 - ({WHOLE} - unseen) * (counted_up_to - counted) // all_counted END AS width
 FROM measured
 """
 
-INTERVALS = f"""
+INTERVALS = """
 CREATE OR REPLACE TEMP TABLE span_intervals AS
 WITH running AS (
-    SELECT u.span_no, u.x_WorkloadNo, p.width, p.base, greatest(p.base // {_PRECISE}, 1) AS unit,
-           sum(u.amount) OVER (PARTITION BY u.span_no, u.component ORDER BY u.x_WorkloadNo) AS up_to,
-           u.amount
+    SELECT u.span_no, u.x_WorkloadNo, u.component, p.width, p.base, p.unit,
+           sum(u.amount) OVER (PARTITION BY u.span_no, u.component ORDER BY u.x_WorkloadNo) AS up_to
     FROM span_uses AS u
     JOIN span_parts AS p ON p.span_no = u.span_no AND p.component = u.component
 ),
-widths AS (
-    SELECT span_no, x_WorkloadNo,
-           sum(width * (up_to // unit) // (base // unit) - width * ((up_to - amount) // unit) // (base // unit))
-               AS width
+bounds AS (
+    SELECT span_no, x_WorkloadNo, component,
+           CASE WHEN unit IS NULL THEN width * up_to // base
+                ELSE width * (up_to // unit) // (base // unit) END AS bound
     FROM running
-    GROUP BY span_no, x_WorkloadNo
+),
+pieces AS (
+    SELECT span_no, x_WorkloadNo,
+           bound - lag(bound, 1, 0) OVER (PARTITION BY span_no, component ORDER BY x_WorkloadNo) AS width
+    FROM bounds
+),
+widths AS (
+    SELECT span_no, x_WorkloadNo, sum(width) AS width FROM pieces GROUP BY span_no, x_WorkloadNo
 )
 SELECT span_no, x_WorkloadNo,
        CAST(sum(width) OVER w - width AS BIGINT) AS low, CAST(sum(width) OVER w AS BIGINT) AS high
@@ -358,7 +371,7 @@ UNION ALL
 SELECT span_no, 'unmetered', NULL, CAST(seen AS BIGINT), {WHOLE} FROM bounds WHERE seen < {WHOLE}
 """
 
-TIME = (SPAN_HOURS, PRESENT, WATCHED, LIVES, TIMES)
+TIME = (PRESENT, WATCHED, LIVES, TIMES)
 """What is known of the time of each span, after `HOURLY`."""
 USE = (ALIKE, DIVIDED, DIVIDING, USES, CAPACITIES)
 """What was used in the spans that are divided each for itself, and what there was."""

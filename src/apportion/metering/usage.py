@@ -22,7 +22,7 @@ import pyarrow as pa
 from apportion.core import tables
 from apportion.core.arrow import from_rows
 from apportion.core.measures import Measure, Rank
-from apportion.engine.portion import portion
+from apportion.metering.hours import COUNTING, HOURS, TWINS, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,12 +30,8 @@ if TYPE_CHECKING:
 
     from apportion.engine.duck import DuckDb
 
-USAGE_VERSION = "usage-6"
+USAGE_VERSION = "usage-7"
 """Changes whenever the same samples would give other usage: part of the id of every stored result."""
-
-_KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
-_SEEN = ", ".join(f"'{measure}'" for measure in _KEPT_FROM_ALL)
-
 
 FAMILY = f"""
 CASE WHEN x_Measure IN ('{Measure.GPU_SECONDS}', '{Measure.CPU_CORE_SECONDS}', '{Measure.MEMORY_BYTE_SECONDS}')
@@ -65,9 +61,10 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tables `usage`, `workloads`, `resources` and `meters` of a month as Parquet files."""
+    """The tables `usage`, `hours`, `workloads`, `resources` and `meters` of a month as Parquet files."""
 
     usage: Path
+    hours: Path
     workloads: Path
     resources: Path
     meters: Path
@@ -206,92 +203,6 @@ LEFT JOIN same_work AS s ON s.work = w.x_WorkloadId
 LEFT JOIN identities AS r ON r.x_WorkloadId = s.run
 """
 
-_OF_RUNS = (Measure.GPU_SECONDS, Measure.CPU_CORE_SECONDS, Measure.MEMORY_BYTE_SECONDS, Measure.RUN_SECONDS)
-_MACHINE = ", ".join(f"'{measure}'" for measure in _OF_RUNS)
-_DROPPED = ", ".join(f"'{measure}'" for measure in (*_OF_RUNS, *_KEPT_FROM_ALL))
-_IN_HOUR = "epoch_us({end}) - epoch_us(x_Start)"
-
-# Where two files of one source tell of the same thing at the same time, the later delivered one counts, from its first
-# to its last moment in the hour. What is stored
-# or served for a run is the work's, what the run itself was seen to compute on is the meter's to say.
-HOURS = f"""
-CREATE OR REPLACE TEMP TABLE sample_hours AS
-WITH numbered AS (
-    SELECT w.x_WorkloadNo, r.x_ResourceNo, j.x_Cluster, s.x_SourceNo, s.x_FileNo, m.x_Rank,
-           s.x_Start, s.x_End, s.x_Measure, s.x_Basis, s.x_Key, s.x_Quantity, s.x_Coverage
-    FROM read_samples AS s
-    JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
-    JOIN all_subjects AS j ON j.x_FileNo = s.x_FileNo AND j.x_SubjectNo = s.x_SubjectNo
-    LEFT JOIN resources AS r ON r.resource_key = j.resource_key
-    LEFT JOIN same_work AS run ON run.run = j.x_WorkloadId
-    LEFT JOIN workloads AS w ON w.x_WorkloadId = coalesce(run.work, j.x_WorkloadId)
-    WHERE run.run IS NULL OR s.x_Measure NOT IN ({_DROPPED})
-),
-hourly AS (
-    SELECT *, unnest(generate_series(date_trunc('hour', x_Start),
-                                     date_trunc('hour', x_End - INTERVAL 1 MICROSECOND), INTERVAL 1 HOUR)) AS x_Hour
-    FROM numbered
-),
-cut AS (
-    SELECT *, greatest(x_Start, x_Hour) AS low, least(x_End, x_Hour + INTERVAL 1 HOUR) AS high FROM hourly
-),
-told_later AS (
-    SELECT *, min(low) OVER later AS retold_from, max(high) OVER later AS retold_until FROM cut
-    WINDOW later AS (
-        PARTITION BY x_SourceNo, x_WorkloadNo, x_ResourceNo, x_Cluster, x_Measure, x_Basis, x_Key, x_Hour
-        ORDER BY x_FileNo RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-    )
-),
-single AS (
-    SELECT * REPLACE (least(high, coalesce(retold_from, high)) AS high) FROM told_later
-    WHERE retold_from IS NULL OR low < retold_from
-    UNION ALL
-    SELECT * REPLACE (greatest(low, retold_until) AS low) FROM told_later WHERE high > retold_until
-)
-SELECT x_WorkloadNo, x_ResourceNo, x_Cluster, x_SourceNo, x_Rank, x_Hour, x_Measure, x_Basis, x_Key,
-       x_Measure IN ({_MACHINE}) AS of_machine,
-       sum({portion("x_Quantity", *(_IN_HOUR.format(end=end) for end in ("low", "high", "x_End")))}) AS x_Quantity,
-       sum(CAST(x_Coverage * 10000 AS BIGINT) * (epoch_us(high) - epoch_us(low)) // 3600000000) AS observed,
-       max(CAST(x_Coverage * 10000 AS BIGINT)) AS looked
-FROM single
-GROUP BY ALL
-"""
-
-# Per resource and hour one meter counts the work: the most exact, then the one whose source comes first by name. What
-# was held of a machine and what was served or stored there are two things, each with its own meter.
-COUNTING = f"""
-CREATE OR REPLACE TEMP TABLE counting AS
-SELECT x_ResourceNo, x_Hour, of_machine, arg_min(x_SourceNo, x_Rank * 1000000 + x_SourceNo) AS x_SourceNo
-FROM sample_hours
-WHERE x_ResourceNo IS NOT NULL AND x_WorkloadNo IS NOT NULL
-  AND x_Measure NOT IN ({_SEEN}, '{Measure.RUN_SECONDS}', '{Measure.REPORTED_COST}')
-GROUP BY x_ResourceNo, x_Hour, of_machine
-"""
-
-USAGE = f"""
-WITH said AS (
-    SELECT h.x_WorkloadNo, h.x_ResourceNo, h.x_Hour, h.x_Measure, h.x_Basis, h.x_SourceNo,
-           sum(h.x_Quantity) AS quantity, max(h.observed) AS observed, max(h.looked) AS looked
-    FROM sample_hours AS h
-    LEFT JOIN counting AS c
-      ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour AND c.of_machine = h.of_machine
-    WHERE c.x_SourceNo IS NULL OR c.x_SourceNo = h.x_SourceNo OR h.x_Measure IN ({_SEEN}) OR h.x_WorkloadNo IS NULL
-    GROUP BY h.x_WorkloadNo, h.x_ResourceNo, h.x_Hour, h.x_Measure, h.x_Basis, h.x_SourceNo,
-             CASE WHEN h.x_WorkloadNo IS NULL THEN h.x_Cluster END
-)
-SELECT x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis,
-       CAST(CASE WHEN x_WorkloadNo IS NULL THEN max(quantity) ELSE sum(quantity) END AS {tables.QUANTITY})
-           AS x_Quantity,
-       CAST(CAST(least(max(observed), 10000) AS DECIMAL(9,0)) * CAST('0.0001' AS DECIMAL(4,4)) AS DECIMAL(5,4))
-           AS x_Coverage,
-       CAST(CAST(max(looked) AS DECIMAL(9,0)) * CAST('0.0001' AS DECIMAL(4,4)) AS DECIMAL(5,4)) AS x_Looked,
-       x_SourceNo
-FROM said
-GROUP BY x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure, x_Basis, x_SourceNo
-ORDER BY x_ResourceNo NULLS FIRST, x_Hour, x_WorkloadNo NULLS FIRST, x_Measure, x_Basis, x_SourceNo
-"""
-
-
 # One family of measures divides a resource: the first that any workload has on it. What nobody used is idle as what its
 # capacity is of.
 FAMILIES = f"""
@@ -316,8 +227,10 @@ def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path, *, nodes: M
     db.register("configured_nodes", from_rows(texts, sorted(nodes.items())))
     for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, HOURS, COUNTING):
         db.run(statement)
-    made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "workloads", "resources", "meters")))
+    made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "hours", "workloads", "resources", "meters")))
     db.copy(USAGE, made.usage)
+    db.read_parquet("made_usage", [made.usage])
+    db.copy(TWINS, made.hours)
     db.run(FAMILIES)
     db.copy(_listed("workloads", tables.WORKLOADS, "x_WorkloadNo"), made.workloads)
     db.copy(_listed("family_resources", tables.RESOURCES, "x_ResourceNo"), made.resources)

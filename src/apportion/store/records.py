@@ -147,8 +147,8 @@ class Restatement:
 class Part:
     """The result for one snapshot under one set of ownership rules: `shares`, `owners`, `allocations` as Parquet.
 
-    The usage of a month is a part too: `usage`, `workloads`, `resources`, `meters`, and `held` (whom tags and rules
-    name for each workload). Its `snapshot_id` is the reading delivered last, its totals are empty.
+    The usage of a month is a part too: `usage`, `hours`, `workloads`, `resources`, `meters`, and `held` (whom tags
+    and rules name for each workload). Its `snapshot_id` is the reading delivered last, its totals are empty.
 
     `id` is a hash of what went in: the snapshot or readings, the ownership version, the versions of the methods. Equal
     inputs, equal id.
