@@ -37,7 +37,7 @@ def main() -> None:
         for name, figures in measured.items():
             rate = figures["wall"] / rows * 1_000_000
             print(
-                f"  {name:15} {figures['wall']:8.2f} s  {figures['cpu']:8.2f} s CPU  {figures['peak']:7.0f} MB"
+                f"  {name:20} {figures['wall']:8.2f} s  {figures['cpu']:8.2f} s CPU  {figures['peak']:7.0f} MB"
                 f"  {rate:6.2f} s/M rows   {JOBS[name].__doc__}"
             )
         for above, below, words in AIMS:

@@ -8,7 +8,7 @@ usage, 3 a check failed).
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -213,7 +213,7 @@ def without_credentials(url: str) -> str:
 
 
 class MeterUnreachable(ApportionError):
-    """The API of a meter refuses or does not answer: days that were complete are kept, nothing was ingested.
+    """The API of a meter refuses or does not answer: days that were complete are kept, nothing of it was ingested.
 
     `status` is the HTTP status it refused with, None where it did not answer.
     """
@@ -221,10 +221,36 @@ class MeterUnreachable(ApportionError):
     def __init__(self, *, source: str, url: str, what: str, status: int | None = None) -> None:
         super().__init__(
             f"Source '{source}': {without_credentials(url)} {what}.",
-            "Days that were complete are kept and nothing was ingested; check the address and the credentials in the "
-            "environment, and try again.",
+            "Days that were complete are kept and nothing of this source was ingested; check the address and the "
+            "credentials in the environment, and try again.",
         )
         self.status = status
+
+
+class SourcesFailed(ApportionError):
+    """Of several sources some could not be brought in; what the others gave is kept.
+
+    `brought_in` is what they gave (an `IngestResult` each), `failures` the id of each that failed and why, `untried`
+    the ids after one that ended it all; each in the order of the configuration. `exit_code` is that of the first
+    failure.
+    """
+
+    def __init__(
+        self,
+        *,
+        brought_in: Iterable[tuple[str, Any]],
+        failures: Iterable[tuple[str, ApportionError]],
+        untried: Iterable[str],
+    ) -> None:
+        kept, self.failures, self.untried = tuple(brought_in), tuple(failures), tuple(untried)
+        self.brought_in: tuple[Any, ...] = tuple(result for _, result in kept)
+        count = len(kept) + len(self.failures) + len(self.untried)
+        said = [f"Kept: {', '.join(source for source, _ in kept) or 'nothing'}."]
+        said += [f"Not tried: {', '.join(self.untried)}."] if self.untried else []
+        said += [f"{source}: {error}" for source, error in self.failures]
+        failed = ", ".join(source for source, _ in self.failures)
+        super().__init__(f"{len(self.failures)} of {count} sources could not be brought in: {failed}.", "\n".join(said))
+        self.exit_code = self.failures[0][1].exit_code
 
 
 class UnusableUsage(ApportionError):

@@ -77,10 +77,36 @@ def test_the_metered_split_is_the_planted_truth_to_a_billionth_of_each_amount(ac
         assert abs(piece["billed"] - true) <= BILLIONTH * abs(true), piece
 
 
+@pytest.fixture(scope="module")
+def known(acme_folder):
+    """The resources of the month that the planted meters know, by their id in the bill."""
+    with duck.session() as db:
+        db.read_parquet("known", [acme_folder / "truth" / "workloads" / "2026-10.parquet"])
+        return {resource for (resource,) in db.rows("SELECT DISTINCT resource_id FROM known")}
+
+
+def test_every_resource_that_the_meters_know_is_divided_and_no_other(acme, known):
+    pieces, _ = acme
+    assert len(known) > 100
+    assert {piece["resource"] for piece in pieces} == known
+
+
+def test_every_charge_of_those_resources_is_divided_and_no_other(acme, acme_folder):
+    pieces, _ = acme
+    with duck.session() as db:
+        db.read_parquet("known", [acme_folder / "truth" / "workloads" / "2026-10.parquet"])
+        db.read_parquet("billed", sorted((acme_folder / "truth" / "rows").glob("2026-10*.parquet")))
+        expected = set(db.rows("SELECT file, row FROM billed WHERE resource IN (SELECT resource FROM known)"))
+    assert len(expected) > 1000
+    assert {(piece["path"], piece["row"]) for piece in pieces} == expected
+
+
 def test_nothing_of_a_node_is_unmetered_and_jobs_and_idle_are_its_charges_exactly(acme):
     pieces, _ = acme
     nodes = [piece for piece in pieces if piece["resource"].startswith("i-") and piece["kind"] != "notebook"]
-    assert {piece["kind"] for piece in nodes} >= {"training_job", "inference_endpoint", "idle"}
+    kinds = {piece["kind"] for piece in nodes}
+    assert kinds >= {"training_job", "inference_endpoint", "idle"}
+    assert "unmetered" not in kinds
     rows = {(piece["path"], piece["row"]): piece["charge"] for piece in nodes}
     for row, charge in rows.items():
         assert sum(piece["billed"] for piece in nodes if (piece["path"], piece["row"]) == row) == charge

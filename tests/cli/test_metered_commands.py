@@ -79,6 +79,22 @@ def test_explain_of_a_charge_has_one_line_per_metered_piece(metered):
     assert {row["workload"] for row in section["rows"]} == {"bert training", "job-2", "nb-1", "idle"}
 
 
+@pytest.mark.parametrize("asked", ["bert training", "BERT Training", "job-1"])
+def test_one_job_is_asked_for_by_its_name_or_its_id(metered, asked):
+    document = json.loads(said(metered, "explain", "--job", asked, "--json"))
+    assert {row["workload_id"] for row in document["sections"][2]["rows"]} == {"job-1"}
+    parts = [row["part"] for row in document["sections"][1]["rows"]]
+    assert set(parts) == {"0.25"}
+    rows = list(csv.DictReader(io.StringIO(said(metered, "report", "--by", "job", "--job", asked))))
+    assert [row["id"] for row in rows] == ["job-1"]
+
+
+def test_a_job_that_nobody_knows_is_refused_with_what_is_like_it(metered):
+    done = CliRunner().invoke(cli, ["--project", str(metered), "explain", "--job", "bert trainin"])
+    assert done.exit_code != 0
+    assert "Did you mean 'bert training'?" in str(done.exception) + done.output
+
+
 def test_sensitivity_prints_the_least_the_most_and_their_sets(mixed):
     rows = list(csv.DictReader(io.StringIO(said(mixed, "sensitivity", "--format", "csv"))))
     risk = next(row for row in rows if row["team"] == "risk")

@@ -13,7 +13,9 @@ from apportion.engine import duck, spark
 from apportion.errors import EngineFailed
 
 LARGEST = from_quanta(LIMIT * 10**SCALE - 1)
-AMOUNTS = [Decimal(0), QUANTUM, Decimal("0.01"), Decimal("123456789.123456789123456789"), LARGEST]
+# Below 2^78 quanta DuckDB divides a whole of 2^49 by shifting.
+SWITCH = [from_quanta(2**78 + more) for more in (-2, -1, 0, 1, 2)]
+AMOUNTS = [Decimal(0), QUANTUM, Decimal("0.01"), Decimal("123456789.123456789123456789"), *SWITCH, LARGEST]
 SHARES = [
     (0, 1, 1),
     (1, 2, 3),
@@ -54,6 +56,12 @@ def test_a_piece_is_exact_up_to_the_bounds(worker):
     assert len(rows) == len(CASES)
     for row in rows:
         assert row["piece"] == piece(row["amount"], row["low"], row["high"], row["whole"]), row
+
+
+@pytest.mark.parametrize(("text", "kind"), [("0.5", "DECIMAL(38,9)"), ("-12", "BIGINT"), ("7.25", "DECIMAL(5,2)")])
+def test_an_amount_of_any_scale_has_its_quanta(worker, text, kind):
+    sql = f"SELECT ALLOC(CAST('{text}' AS {kind}), 0, 1, 2) AS half"
+    assert worker.ask(sql).to_pylist() == [{"half": Decimal(text) / 2}]
 
 
 def test_duckdb_divides_decimals_as_floating_point():

@@ -17,7 +17,7 @@ from apportion.core import tables
 from apportion.core.arrow import schema
 from apportion.core.config import ComponentWeights, MeteringConfig
 from apportion.core.period import Month
-from apportion.errors import DamagedFile
+from apportion.errors import ConfigError, DamagedFile
 from apportion.ledger.metered import months_of, open_usages
 from apportion.metering import shares, weights
 from apportion.metering.shares import settings_version
@@ -167,6 +167,62 @@ def test_a_new_rule_takes_over_what_was_measured_and_asks_anew_whose_it_is(folde
     assert teams == {"b": "new", None: "idle"}
 
 
+def test_a_new_rule_with_a_new_node_or_late_samples_measures_anew(folder):
+    deliver(folder, [charge("8", 5, 6)], ROWS)
+    with app.open_project(folder) as project:
+        posted(project)
+    nodes = '[metering.nodes]\n"node-9" = "i-1"\n'
+    by_node = usage("named", 5, 6, 2).replace(",i-1,", ",,").replace("\n", ",node-9\n")
+    (folder / "meters" / "u.csv").write_text(
+        HEAD.replace("\n", ",node\n") + "".join(row.replace("\n", ",\n") for row in ROWS) + by_node
+    )
+    (folder / "apportion.toml").write_text(CONFIG + RULE)
+    with app.open_project(folder) as project:
+        assert costs(posted(project).run) == {"b": 3, "idle": 5}
+    (folder / "apportion.toml").write_text(CONFIG + RULE.replace("new", "newer") + nodes)
+    with app.open_project(folder) as project:
+        assert costs(posted(project).run) == {"b": 3, "named": 2, "idle": 3}
+
+
+def test_a_file_that_is_said_to_be_complete_leaves_nothing_unmetered(folder):
+    rows = [usage("a", 0, 2, 8), usage("a", 20, 22, 8)]
+    deliver(folder, [charge("24", 0, 24)], rows)
+    with app.open_project(folder) as project:
+        found = costs(posted(project).run)
+        assert {name: round(cost, 12) for name, cost in found.items()} == {"a": 4, "unmetered": 20}
+    (folder / "apportion.toml").write_text(CONFIG + "options.complete = true\n")
+    with app.open_project(folder) as project:
+        found = costs(posted(project).run)
+    # after its last row the file says no more
+    assert {name: round(cost, 12) for name, cost in found.items()} == {"a": 22, "unmetered": 2}
+
+
+def test_an_option_complete_that_is_no_truth_value_is_a_fault_of_the_configuration(folder):
+    deliver(folder, [charge("24", 0, 24)], ROWS)
+    (folder / "apportion.toml").write_text(CONFIG + 'options.complete = "yes"\n')
+    with app.open_project(folder) as project:
+        app.ingest(project)
+        with pytest.raises(ConfigError, match=r"sources\.meter\.options\.complete"):
+            app.run(project)
+
+
+def test_usage_from_before_hours_were_kept_is_still_read(tmp_path):
+    (part,) = usage_parts([Meter([gpus("a", at(0), at(3), 1)])], tmp_path, config())
+    (part.folder / "hours.parquet").unlink()
+    with session() as db:
+        open_usages(db, [part])
+        assert db.rows("SELECT count(*), count(DISTINCT x_Twin) FROM hours") == [(3, 3)]
+
+
+def test_hours_of_two_months_are_of_one_resource(tmp_path):
+    october, november = usage_parts([Meter([gpus("a", at(743), at(746), 1)])], tmp_path, config())
+    with session() as db:
+        open_usages(db, [october, november])
+        found = "SELECT count(*), count(DISTINCT x_ResourceNo), count(DISTINCT x_Twin) FROM hours"
+        assert db.rows(found) == [(3, 1, 2)]
+        assert db.rows("SELECT count(*) FROM usage JOIN hours USING (x_ResourceNo, x_Hour)") == [(3,)]
+
+
 RULE = """
 [[rules]]
 id = "jobs"
@@ -185,6 +241,16 @@ def test_hours_that_are_divided_alike_have_one_validity(folder):
         (part,) = posted(project).run.parts
     validities = sorted({row["x_ValidFrom"] for row in pq.read_table(part.shares).to_pylist()})
     assert validities == [datetime(1, 1, 1), START + timedelta(hours=3), START + timedelta(hours=5)]
+
+
+def test_weights_of_no_set_are_a_fault_of_the_configuration(folder):
+    (folder / "apportion.toml").write_text(CONFIG + '[metering]\nweights = "opencots"\n')
+    with (
+        pytest.raises(ConfigError, match=r"metering\.weights: 'opencots' is not known here") as caught,
+        app.open_project(folder),
+    ):
+        pass
+    assert "Did you mean 'opencost'?" in str(caught.value)
 
 
 def test_a_bill_of_another_year_takes_no_usage_of_this_one(folder):

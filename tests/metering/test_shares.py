@@ -145,6 +145,16 @@ def test_a_node_that_was_gone_while_others_were_seen_was_not_unmetered(tmp_path)
     assert only_parts(tmp_path, Meter(there + others), whole(at(0), at(8))) == {"a": 0.25, "idle": 0.75}
 
 
+def test_what_somebody_wrote_down_of_one_machine_says_nothing_of_another(tmp_path):
+    """A usage file names who used what; that it has no row of a machine does not say that the machine was not there."""
+    other = Resource(id="i-other", node="node-2", cluster="east")
+    rows = [gpus("a", at(0), at(2), 8), gpus("a", at(20), at(22), 8), gpus("b", at(0), at(24), 8, resource=other)]
+    written = only_parts(tmp_path / "written", Meter(rows, rank=Rank.NESTED), whole(at(0), at(24)))
+    assert written == {"a": round(4 / 24, 11), "unmetered": round(20 / 24, 11)}
+    scraped = only_parts(tmp_path / "scraped", Meter(rows, rank=Rank.CLUSTER), whole(at(0), at(24)))
+    assert scraped == {"a": 1}
+
+
 def test_before_the_first_and_after_the_last_sample_a_resource_is_unmetered(tmp_path):
     meter = Meter([has_gpus(at(3), at(5), 8), gpus("a", at(3), at(5), 8)])
     found = by_charge(divided(tmp_path, meter, hourly(at(2), at(6))))

@@ -13,6 +13,7 @@ from tests.metering.meters import (
     at,
     gpus,
     has_gpus,
+    told,
     usage,
     usage_parts,
     used,
@@ -273,3 +274,27 @@ def test_the_order_of_rows_and_the_number_of_threads_change_nothing(tmp_path):
 
 def test_no_sample_gives_no_usage(tmp_path):
     assert usage(tmp_path, Meter([])) == []
+
+
+# --- hours alike ------------------------------------------------------------------------------------------------------
+
+
+def twins(folder, *meters):
+    """Hour of the first of October -> its twin, of `NODE`."""
+    found = told(folder, *meters, table="hours")
+    return {row["x_Hour"].hour: row["x_Twin"].hour for row in found}
+
+
+def test_hours_of_equal_use_are_twins_of_the_first(tmp_path):
+    meter = Meter([gpus("a", at(0), at(3), 4), gpus("a", at(3), at(4), 2), gpus("a", at(5), at(6), 4)])
+    assert twins(tmp_path, meter) == {0: 0, 1: 0, 2: 0, 3: 3, 5: 0}
+
+
+def test_hours_in_which_two_jobs_swap_what_they_hold_are_no_twins(tmp_path):
+    swapped = [("a", 0, 2), ("b", 0, 4), ("a", 1, 4), ("b", 1, 2)]
+    assert twins(tmp_path, Meter([gpus(work, at(no), at(no + 1), n) for work, no, n in swapped])) == {0: 0, 1: 1}
+
+
+def test_how_busy_a_card_was_tells_no_hours_apart(tmp_path):
+    busy = [used("a", at(no), at(no + 1), 100 + no, Measure.GPU_BUSY_SECONDS, basis=Basis.USED) for no in range(3)]
+    assert twins(tmp_path, Meter([gpus("a", at(0), at(3), 4), *busy])) == {0: 0, 1: 0, 2: 0}

@@ -102,6 +102,58 @@ def test_a_common_host_makes_two_things_one_no_more_than_a_common_building(tmp_p
     assert len(told(tmp_path, *meters_of([pod], [run]))) == 2
 
 
+TRACKED = job("track:1", links=("pod:1",), labels={"team": "ads"}, model="own", team="from-script", user="bo")
+
+
+def nested_meter(*works):
+    here = [used(work, at(no), at(no + 1), 777, resource=Resource(node="pod-host")) for no, work in enumerate(works)]
+    return Meter(here, "scripts", Rank.NESTED)
+
+
+def test_a_script_that_runs_inside_of_a_pod_is_that_work(tmp_path):
+    cluster, _ = meters_of([POD], [])
+    (work,) = told(tmp_path / "told", cluster, nested_meter(TRACKED))
+    assert (work["x_WorkloadId"], work["x_RunIds"]) == ("k8s:pod-1", ["track:1"])
+    assert (work["x_ReportedModel"], work["x_ReportedTeam"], work["x_User"]) == ("own", "from-script", "bo")
+    assert dict(work["x_Labels"]) == {"team": "risk", "app": "train"}
+    rows = usage(tmp_path / "usage", cluster, nested_meter(TRACKED))
+    assert {(row["work"], row["x_Quantity"]) for row in rows} == {("k8s:pod-1", 3600)}
+
+
+def test_a_pod_a_script_inside_and_its_run_are_one_work(tmp_path):
+    cluster, tracker = meters_of([POD], [RUN])
+    (work,) = told(tmp_path, cluster, tracker, nested_meter(TRACKED))
+    assert (work["x_WorkloadId"], work["x_RunIds"]) == ("k8s:pod-1", ["track:1", "mlflow:r1"])
+    assert (work["x_ReportedModel"], work["x_Experiment"]) == ("own", "exp")
+    assert dict(work["x_Labels"]) == {"team": "risk", "app": "train", "note": "x"}
+
+
+def test_a_run_that_names_the_script_is_the_pod_that_the_script_ran_in(tmp_path):
+    run = job("mlflow:r1", links=("track:1",), experiment="exp")
+    cluster, tracker = meters_of([POD], [run])
+    (work,) = told(tmp_path, cluster, tracker, nested_meter(TRACKED))
+    assert (work["x_WorkloadId"], work["x_Experiment"]) == ("k8s:pod-1", "exp")
+
+
+def test_two_scripts_of_one_pod_stay_apart(tmp_path):
+    cluster, _ = meters_of([POD], [])
+    works = told(tmp_path, cluster, nested_meter(TRACKED, job("track:2", links=("pod:1",))))
+    assert [(work["x_WorkloadId"], work["x_RunIds"]) for work in works] == [
+        ("k8s:pod-1", []), ("track:1", []), ("track:2", []),
+    ]  # fmt: skip
+
+
+def test_what_runs_inside_says_what_kind_of_work_a_pod_does_that_does_not_tell(tmp_path):
+    served = job("kserve:1", links=("pod:1",), kind=WorkloadKind.INFERENCE_ENDPOINT)
+    for kind, expected in (
+        (WorkloadKind.OTHER, WorkloadKind.INFERENCE_ENDPOINT),
+        (WorkloadKind.NOTEBOOK, WorkloadKind.NOTEBOOK),
+    ):
+        cluster, _ = meters_of([job("k8s:pod-1", links=("pod:1",), kind=kind)], [])
+        (work,) = told(tmp_path / kind, cluster, nested_meter(served))
+        assert work["x_WorkloadKind"] == expected
+
+
 def test_two_meters_that_are_no_trackers_are_never_made_one_by_links(tmp_path):
     one = Meter([used(job("k8s:1", links=("pod:1",)), at(0), at(1), 1)], "a", Rank.CLUSTER)
     two = Meter([used(job("slurm:1", links=("pod:1",)), at(0), at(1), 1)], "b", Rank.SCHEDULER)

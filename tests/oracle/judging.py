@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle.applicable import NOT_SAID, WRONG_AT_THE_SOURCE
+from tests.oracle.plan import StrangeShape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ ENGINE = Fraction(1, 10**9)
 _MANY_DIGITS = 6
 _CORRECTED = ("correct", "corrected_expected", "correct_exact")
 _EXACT = ("exact", "expected_exact", "expected_share")
+_UPSTREAM = Fraction(51, 10**4)
+_TOTALS: dict[str, Fraction | None] = {"expected_total_exact": None, "expected_total_upstream": _UPSTREAM}
+_KNOWN = {*_CORRECTED, *_EXACT, *_TOTALS, "expected", "expected_upstream", "expected_count", "expected_error"}
 Wanted = tuple[str, dict[str, Any], Fraction | None]
 """What the figures are called, the figures, and how far off they may be (None: by their own last digit)."""
 
@@ -42,18 +46,29 @@ def flat(figures: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def expected(case: Case) -> dict[str, Any]:
-    """The figures to show for a case: the right ones, exact where they are given."""
+    """The figures to show for a case: the right ones, exact where they are given; else the error, or what is wrong."""
     wanted = _right(case)
-    return dict(wanted[0][1]) if wanted else {"error": case.get("expected_error", "")}
+    if wanted:
+        return dict(wanted[0][1])
+    return {"error": case["expected_error"]} if "expected_error" in case else _wrong(case)
 
 
 def judged(case: Case, got: Answer, *, closed: bool) -> Verdict:
-    """Every figure that the case expects, against what came out."""
+    """Every figure that the case expects, against what came out.
+
+    Raises `StrangeShape` for an expectation that nobody here knows, and where there is no figure to compare: a case
+    like that proves nothing.
+    """
+    strange = sorted(name for name in case if name.startswith("expect") and name not in _KNOWN)
+    if strange:
+        raise StrangeShape(f"nobody here knows the expectation {', '.join(strange)}")
     if "expected_error" in case:
         return Verdict(() if got.get("error") else (f"no error, where one should be: {case['expected_error']}",))
     found = flat(dict(got))
+    if not _compares(case, found):
+        raise StrangeShape("no figure was compared: the case expects none that is known here")
     if case.get("id") in WRONG_AT_THE_SOURCE:
-        return _must_differ(flat(case["expected"]), found, WRONG_AT_THE_SOURCE[case["id"]])
+        return _must_differ(_wrong(case), found, WRONG_AT_THE_SOURCE[case["id"]])
     faults: list[str] = []
     remarks = [f"{key} is not compared: {NOT_SAID[key]}" for key in flat(case.get("expected", {})) if key in NOT_SAID]
     for name, figures, tolerance in _right(case):
@@ -71,6 +86,8 @@ def judged(case: Case, got: Answer, *, closed: bool) -> Verdict:
 
 def _right(case: Case) -> list[Wanted]:
     """All figures that must be met, the exact ones first."""
+    if case.get("id") in WRONG_AT_THE_SOURCE:
+        return []
     found: list[Wanted] = [(name, flat(case[name]), None) for name in _CORRECTED if name in case]
     if found:
         return found
@@ -81,12 +98,21 @@ def _right(case: Case) -> list[Wanted]:
         figures = {key: value for key, value in flat(case["expected"]).items() if key not in NOT_SAID}
         found.append(("expected", figures, _tolerance(case)))
     if "expected_upstream" in case:
-        found.append(("expected_upstream", flat(case["expected_upstream"]), Fraction(51, 10**4)))
+        found.append(("expected_upstream", flat(case["expected_upstream"]), _UPSTREAM))
     return found
 
 
+def _compares(case: Case, found: Mapping[str, Any]) -> bool:
+    """Whether any figure of the case is held against what came out; one that is wrong has to have come out."""
+    if any(figures for _, figures, _ in _right(case)):
+        return True
+    return "expected_count" in case or bool(_totals(case)) or bool(_wrong(case).keys() & found.keys())
+
+
 def _wrong(case: Case) -> dict[str, Any]:
-    """What the source says wrong, where the case says so."""
+    """What the source says wrong, where the case says so or it is known here."""
+    if case.get("id") in WRONG_AT_THE_SOURCE:
+        return flat(case["expected"])
     if isinstance(case.get("anti_oracle"), dict):
         return flat(case["anti_oracle"])
     if case.get("anti_oracle") or any(name in case for name in _CORRECTED):
@@ -147,10 +173,14 @@ def _counted(case: Case, found: Mapping[str, Any]) -> list[str]:
     faults = []
     if "expected_count" in case and len(found) != case["expected_count"]:
         faults.append(f"{len(found)} keys came out, not {case['expected_count']}")
-    for name, tolerance in (("expected_total_exact", None), ("expected_total_upstream", Fraction(51, 10**4))):
-        if name in case and "corrected_expected" not in case:
-            faults += _differences(name, {"sum": case[name]}, tolerance, {"sum": sum(found.values(), Decimal(0))})
+    for name in _totals(case):
+        faults += _differences(name, {"sum": case[name]}, _TOTALS[name], {"sum": sum(found.values(), Decimal(0))})
     return faults
+
+
+def _totals(case: Case) -> list[str]:
+    """The sums that the case expects; beside corrected figures they are those of the wrong ones."""
+    return [] if "corrected_expected" in case else [name for name in _TOTALS if name in case]
 
 
 def shown(figures: Mapping[str, Any]) -> str:

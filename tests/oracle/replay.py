@@ -3,7 +3,8 @@
 A file holds `cases` (and `transcribed_cases`, `datasets`) in one of two forms: with `kind` and `inputs`, or with
 `group` and `input`. Each case is printed with what it expects, what came out and what that means. The exit status is 0
 where every case passed or is not applicable for a stated reason, 1 where one failed or could not be run (so also for a
-kind that nobody here knows, and for a file without cases), and 2 for a file that cannot be read.
+kind or an expectation that nobody here knows, a case that expects nothing, and a file without cases), and 2 for a file
+that cannot be read.
 """
 
 from __future__ import annotations

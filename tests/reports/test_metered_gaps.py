@@ -5,7 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.metered_company import CHARGES, CONFIG, DAY, FIFTH, NODE_1, NODE_2, NODE_3, charge, use
+from tests.metered_company import (
+    CHARGES,
+    CONFIG,
+    DAY,
+    FIFTH,
+    MONTH,
+    NODE_1,
+    NODE_2,
+    NODE_3,
+    NODE_9,
+    VOLUME,
+    charge,
+    use,
+)
 from tests.reports.test_metered_reports import ask, build, by_name, metered, rows  # noqa: F401 - fixtures
 
 from apportion import app
@@ -119,6 +132,71 @@ def test_a_company_without_gaps_is_told_so(build):  # noqa: F811
     answer = ask(build(CHARGES[:1], sized, patchy=sized), "metering-gaps")
     words = "Every metered resource has a charge, and no charge of its like is without usage."
     assert (answer.sections, answer.notes) == ((), (words,))
+
+
+LOST = "Meters know resources of its kind that no charge is for: compare their ids, or say them in [metering.nodes]."
+TYPED = {"ResourceType": "instance"}
+
+
+def charge_gaps(project, **options):
+    answer = ask(project, "metering-gaps", **options)
+    found = rows(answer, "gap", "resource", "cost", "why") if answer.sections else []
+    return [row[1:] for row in found if row[0] == "charge without usage"]
+
+
+def lost_job(**said):
+    """Use of a machine that the bill knows by another id, if at all."""
+    return use(DAY, "lost", "cpu_core_seconds", 20, unit="cpu_hours", workload_kind="training_job", **said)
+
+
+@pytest.mark.parametrize(
+    ("charged", "metered", "others"),
+    [(NODE_1, NODE_9, "lb-0000000000000000a"), (f"arn:aws:ec2:x:1:volume/{VOLUME}", "vol-00000000000000009", NODE_2)],
+)
+def test_a_class_of_ids_that_lost_its_join_is_listed_with_its_money(build, charged, metered, others):  # noqa: F811
+    # another class of ids is no like of it, and the machine that joins shows that Compute as such does
+    joined = charge("200", DAY, NODE_3, ServiceName="Joined")
+    charges = (joined, charge("90", DAY, charged, **TYPED), charge("5", DAY, others, ServiceName="Other"))
+    uses = [lost_job(resource_id=metered), ON_CORES | {"resource_id": NODE_3}]
+    assert charge_gaps(build(charges, uses, patchy=uses[:1])) == [(charged, 90, LOST)]
+
+
+@pytest.mark.parametrize("named", [{"provider": "aws"}, {}, {"provider": "elsewhere"}])
+def test_compute_of_a_provider_of_which_none_joined_is_listed_with_its_money(build, named):  # noqa: F811
+    charges = (
+        charge("90", DAY, "machine-a", **TYPED),
+        charge("40", DAY, "machine-b", ServiceName="Batch"),
+        charge("7", DAY, "bucket", ServiceName="S3", ServiceCategory="Storage"),
+        charge("6", DAY, "bought", ChargeCategory="Purchase"),
+    )
+    uses = [lost_job(node="renamed", **named)]
+    project = build(charges, uses, patchy=uses)
+    assert charge_gaps(project) == [("machine-a", 90, LOST), ("machine-b", 40, LOST)]
+    assert charge_gaps(project, filters={"service": ("Batch",)}) == [("machine-b", 40, LOST)]
+
+
+def test_compute_of_a_provider_that_no_lost_machine_names_is_not_listed(build):  # noqa: F811
+    azure = {"ServiceProviderName": "Microsoft", "ServiceName": "Virtual Machines"}
+    charges = (charge("90", DAY, "machine-a"), charge("60", DAY, "machine-b", **azure))
+    uses = [lost_job(node="renamed", provider="AWS")]
+    assert charge_gaps(build(charges, uses, patchy=uses)) == [("machine-a", 90, LOST)]
+
+
+def test_where_compute_of_the_provider_joins_the_rest_of_it_is_no_gap(build):  # noqa: F811
+    charges = (charge("200", DAY, NODE_1), charge("90", DAY, "machine-a", ServiceName="Batch"))
+    uses = [ON_CORES, lost_job(node="renamed", provider="AWS")]
+    assert charge_gaps(build(charges, uses, patchy=uses)) == []
+
+
+def test_storage_that_lost_its_join_says_nothing_of_compute(build):  # noqa: F811
+    lost = use(MONTH, "ds", "storage_byte_seconds", 1, workload_kind="data", resource_id="disk")
+    assert charge_gaps(build((charge("90", DAY, "machine-a"),), [lost], patchy=[lost])) == []
+
+
+def test_a_charge_that_joined_is_no_gap_beside_one_of_its_class_that_did_not(build):  # noqa: F811
+    charges = (charge("200", DAY, NODE_1), charge("90", DAY, NODE_2, ServiceName="Batch"))
+    uses = [ON_CORES, lost_job(resource_id=NODE_9)]
+    assert charge_gaps(build(charges, uses, patchy=uses)) == [(NODE_2, 90, LOST)]
 
 
 def test_meters_of_other_months_are_no_meters_of_this_one(build):  # noqa: F811

@@ -88,12 +88,12 @@ def test_an_archive_is_read_like_its_folder(tmp_path):
     assert list(read_of(SOURCE, path, CONFIG, None)) == list(read_of(SOURCE, RECORDED / "task.json", CONFIG, None))
 
 
-def test_the_other_files_of_a_folder_are_read_with_its_task(tmp_path):
-    below = tmp_path / "data" / "artifacts" / "table.json"
-    below.parent.mkdir(parents=True)
+@pytest.mark.parametrize("name", ["data/artifacts/table.json", "data/task.json.jsonl", "models.json"])
+def test_artifacts_within_the_folder_of_a_task_say_nothing(tmp_path, name):
+    below = tmp_path / name
+    below.parent.mkdir(parents=True, exist_ok=True)
     below.write_text("[1]")
     (tmp_path / "task.json").write_text("{}")
-    assert list(read_of(SOURCE, RECORDED / "metrics.jsonl", CONFIG, None)) == []
     assert list(read_of(SOURCE, below, CONFIG, None)) == []
 
 

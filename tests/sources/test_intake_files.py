@@ -87,9 +87,14 @@ def test_a_file_of_another_kind_is_refused_by_its_columns(tmp_path):
     with pytest.raises(UnknownShape) as caught:
         take(tmp_path, "name,size\nx,1\n")
     assert str(caught.value) == (
-        f"{tmp_path / 'bill.csv'}: has no columns BilledCost and ChargePeriodStart, so it is no FOCUS export. "
+        f"{tmp_path / 'bill.csv'}: has no column BilledCost or ChargePeriodStart, so it is no FOCUS export. "
         "Export FOCUS cost and usage, or set the kind of the source to what the file is."
     )
+
+
+def test_of_the_columns_that_a_focus_file_needs_the_one_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UnknownShape, match="has no column BilledCost, so it is no FOCUS export"):
+        take(tmp_path, "ChargePeriodStart,Cost\n2026-10-01T00:00:00Z,1\n")
 
 
 def test_a_file_that_came_to_the_wrong_kind_is_told_where_it_belongs(tmp_path):

@@ -12,13 +12,17 @@ import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.metering.meters import Meter, usage
 from tests.sources.kubernetes_objects import listed, node, pod
 from tests.sources.metered import READ_AT, client, read, served
 
 from apportion.core.config import SourceConfig
+from apportion.core.progress import silent
 from apportion.errors import MeterUnreachable, MissingExtra
 from apportion.sources import _kubernetes_api, kserve, kubeflow
 from apportion.sources._kubernetes import amount, moment
+from apportion.sources.readings import pulling
+from apportion.sources.readings.answers import pulled_at
 from apportion.sources.readings.contract import Window
 
 DAY = Window(datetime(2026, 10, 1), datetime(2026, 10, 2), READ_AT)
@@ -97,6 +101,41 @@ def test_kserve_asks_for_no_kind_that_is_not_there():
     assert [path for path, _ in asked][-1] == "/apis"
 
 
+TRAINS = {"training.kubeflow.org/job-name": "t"}
+
+
+def running_at(*pods):
+    """A server whose only objects are these pods and their node."""
+
+    def answer(path, params, headers):
+        found = {"/api/v1/pods": listed(*pods, kind="PodList"), "/api/v1/nodes": listed(node(), kind="NodeList")}
+        return 200, found.get(path, listed(kind="List"))
+
+    return answer
+
+
+def test_what_several_pulls_of_a_day_saw_counts_once(tmp_path):
+    """Seen at six: a pod that goes on, and one that is swept away. Seen at eighteen: the first, and a short one."""
+    steady = pod("steady", labels=TRAINS, phase="Running", end=None)
+    swept = pod("swept", labels=TRAINS)
+    short = pod("short", labels=TRAINS, status={"startTime": "2026-10-01T12:00:00Z"}, end="2026-10-01T13:00:00Z")
+    for hour, there in ((6, (steady, swept)), (18, (steady, short))):
+        with served(running_at(*there)) as (url, asked):
+            config = SourceConfig("meter", "kubeflow", (), options={"url": url})
+            now = datetime(2026, 10, 1, hour)
+            files = pulling.pull(kubeflow.SOURCE, config, folder=tmp_path / "pulled", now=now, progress=silent)
+        assert len(asked) == 5
+    assert [file.name for file in files] == ["2026-10-01T060000.jsonl", "2026-10-01T180000.jsonl"]
+    meters = [
+        Meter(read(kubeflow.SOURCE, file)[0], rank=kubeflow.SOURCE.rank, read_at=pulled_at(file)) for file in files
+    ]
+    (tmp_path / "used").mkdir()
+    used = usage(tmp_path / "used", *meters)
+    gpu_seconds = sum(one["x_Quantity"] for one in used if one["x_Measure"] == "gpu_seconds")
+    assert gpu_seconds == 4 * 3600 * (18 + 2 + 1)
+    assert {one["work"] for one in used} == {"k8s:meter/ml/TrainingJob/t"}
+
+
 @pytest.mark.parametrize("gone", [0, 1])
 def test_what_is_kept_reads_each_pod_once_though_a_list_was_begun_again(tmp_path, gone):
     keep = io.StringIO()
@@ -114,6 +153,19 @@ def test_a_list_that_expires_twice_ends_the_pull():
     with served(documented(gone=2)) as (url, _), pytest.raises(MeterUnreachable, match="answered 410") as caught:
         pulled(kubeflow.SOURCE, url, url=url)
     assert caught.value.status == 410
+
+
+@pytest.mark.parametrize("tokens", [["2"], ["2", "4"]])
+def test_a_list_that_names_the_same_page_again_ends_the_pull(tokens):
+    left = iter(3 * tokens)
+
+    def in_a_circle(path, params, headers):
+        return 200, listed(kind="PodList", **{"continue": next(left, None)})
+
+    with served(in_a_circle) as (url, asked), pytest.raises(MeterUnreachable) as caught:
+        pulled(kubeflow.SOURCE, url, url=url)
+    assert len(asked) == len(tokens) + 1
+    assert "/api/v1/pods names a page as the next one that was read already." in str(caught.value)
 
 
 def test_a_refusal_ends_the_pull_and_does_not_say_the_token(monkeypatch):

@@ -202,9 +202,17 @@ def test_bedrock_events_of_cloudwatch_read_like_lines(tmp_path):
     }
 
 
-def test_another_event_of_cloudwatch_is_a_fault(tmp_path):
-    samples, (fault,) = read(tmp_path, {"events": [{"message": "START RequestId"}]})
-    assert (samples, fault.code, fault.column) == ([], "not_an_invocation", "message")
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Dear bank, my PIN is 1234", "str"),
+        (json.dumps({"prompt": "Dear bank", "user": "anna"}), "prompt, user"),
+        (json.dumps(["Dear bank"]), "list"),
+    ],
+)
+def test_another_event_of_cloudwatch_is_a_fault_that_shows_the_names_of_its_fields(tmp_path, message, shown):
+    samples, (fault,) = read(tmp_path, {"events": [{"message": message}]})
+    assert (samples, fault.code, fault.column, fault.example) == ([], "not_an_invocation", "message", shown)
     assert fault.what == "The event of the log group is no model invocation."
     assert fault.fix == "Fetch the log group that Bedrock writes its invocations to, and only that."
 

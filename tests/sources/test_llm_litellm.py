@@ -112,7 +112,7 @@ def test_sums_of_spend_per_day_are_told(tmp_path):
 
 def test_metadata_that_is_no_json_is_a_fault(tmp_path):
     samples, (fault,) = read(tmp_path, [spend_row(metadata="{'a': 1}")])
-    assert (samples, fault.code, fault.column) == ([], "bad_json", "metadata")
+    assert (samples, fault.code, fault.column, fault.example) == ([], "bad_json", "metadata", "8 characters")
     assert (fault.what, fault.fix) == ("The text of this column is no JSON.", "Export the table again, whole.")
 
 

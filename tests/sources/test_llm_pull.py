@@ -144,8 +144,8 @@ def test_a_page_that_names_itself_as_the_next_ends_the_pull():
         pulled(f"{url}/v1", "openai")
     assert str(error.value) == (
         f"Source 'llm': {url}/v1/organization/usage/completions names a page as the next one that was read already. "
-        "Days that were complete are kept and nothing was ingested; check the address and the credentials in the "
-        "environment, and try again."
+        "Days that were complete are kept and nothing of this source was ingested; check the address and the "
+        "credentials in the environment, and try again."
     )
     assert len(asked) == 2
 
@@ -187,6 +187,41 @@ def test_a_key_that_cannot_be_sent_is_told_by_its_variable_alone(monkeypatch, ap
     with pytest.raises(ConfigError, match=name) as error:
         pulled("http://127.0.0.1:9", api)
     assert "s3cr" not in str(error.value)
+
+
+@pytest.mark.parametrize("total", [None, "3", True, 0, -1, 1.5])
+def test_a_full_page_that_does_not_say_how_many_there_are_ends_the_pull(monkeypatch, total):
+    monkeypatch.setattr(_llm_pull, "LITELLM_PAGE", 3)
+    page = {"data": document("litellm_spend_logs.json"), "total_pages": total}
+    day = document("litellm_team_daily_activity.json")
+    day["metadata"]["total_pages"] = total
+    answers = {"/spend/logs/v2": [page], "/team/daily/activity": [day]}
+    for api, path in zip(("litellm", "litellm_daily"), answers, strict=True):
+        with served(answers) as (url, asked), pytest.raises(MeterUnreachable) as error:
+            pulled(url, api)
+        assert f"{path} does not say how many pages there are after page 1. Days that were" in str(error.value)
+        assert len(asked) == 1
+
+
+def test_a_full_page_without_any_number_of_pages_ends_the_pull(monkeypatch):
+    monkeypatch.setattr(_llm_pull, "LITELLM_PAGE", 3)
+    with (
+        served({"/spend/logs/v2": [{"data": document("litellm_spend_logs.json")}]}) as (url, _),
+        pytest.raises(MeterUnreachable, match="does not say how many pages there are"),
+    ):
+        pulled(url, "litellm")
+
+
+@pytest.mark.parametrize("total", [None, "3", 0])
+def test_a_page_that_is_not_full_is_the_last_whatever_it_says_of_others(tmp_path, total):
+    pages = {
+        "/spend/logs/v2": [{"data": document("litellm_spend_logs.json"), "total_pages": total}],
+        "/team/daily/activity": [{"results": [], "metadata": {"total_pages": total}}],
+    }
+    for api in ("litellm", "litellm_daily"):
+        with served(pages) as (url, asked):
+            _, faults = read(tmp_path, pulled(url, api), "day.jsonl")
+        assert (len(asked), faults) == (1, [])
 
 
 def test_an_answer_that_is_no_page_ends_the_pull():

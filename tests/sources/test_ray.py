@@ -13,11 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.sources.samples import DATA, only_faults, only_samples, read_file, read_text, totals
+from tests.sources.scripted_server import serving
 
 from apportion.core.config import SourceConfig
 from apportion.core.measures import Rank, WorkloadKind
+from apportion.core.progress import silent
 from apportion.errors import UnknownShape
 from apportion.sources.ray import SOURCE, _ran, pull
+from apportion.sources.readings import pulling
 from apportion.sources.readings.client import Client
 from apportion.sources.readings.contract import Window
 
@@ -232,6 +235,20 @@ def test_a_pull_asks_for_the_tasks_of_jobs_of_the_window_only(dashboard, tmp_pat
     end = datetime(2026, 11, 24)
     pulled(dashboard, tmp_path, end - timedelta(days=1), end)
     assert not [path for path in dashboard[1] if path.startswith("/api/v0/tasks")]
+
+
+def test_a_job_that_the_head_forgot_counts_as_the_pull_before_saw_it(dashboard, tmp_path):
+    end = datetime(2026, 11, 24, 23)
+    config = SourceConfig("ray", "ray", (), options={"cluster": "lab", "url": dashboard[0]})
+    (first,) = pulling.pull(SOURCE, config, folder=tmp_path, now=end, progress=silent)
+    before = totals(read_file(SOURCE, first, cluster="lab"), who)
+    nothing = [[], lists([]), {"data": {"actors": {}}}]
+    with serving(*((200, {}, body) for body in nothing)) as (url, _):
+        config = SourceConfig("ray", "ray", (), options={"cluster": "lab", "url": url})
+        files = pulling.pull(SOURCE, config, folder=tmp_path, now=end + timedelta(days=1), progress=silent)
+    assert [file.name for file in files] == ["2026-11-24T230000.jsonl", "2026-11-25T230000.jsonl"]
+    assert totals(read_file(SOURCE, first, cluster="lab"), who) == before
+    assert before["ray:lab/raysubmit_train1", "gpu_seconds", "requested"] > 0
 
 
 def test_what_runs_inside_of_a_cluster_ranks_below_its_meter():

@@ -3,8 +3,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import threading
+import time
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
@@ -146,7 +150,65 @@ def test_a_refusal_is_told_at_once(status, said):
 def test_a_server_that_never_answers_is_left_after_its_time():
     error, _, asked = refused(0.6, timeout=0.1)
     assert (asked, error.status) == (ATTEMPTS, None)
-    assert "did not answer (ReadTimeout)." in str(error)
+    assert "did not give its whole answer in 0.1 seconds (the option timeout_seconds)." in str(error)
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Gives out its server's text, byte after byte, each well within the time-out, and never an end."""
+
+    def do_GET(self):
+        self.wfile.write(self.server.first)
+        with suppress(OSError):  # the client left
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.02)
+
+    def log_message(self, *words):
+        """Nothing."""
+
+
+@contextmanager
+def dripping(first):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.first, server.daemon_threads = first, True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+DRIPS = {
+    "body": b"HTTP/1.1 200 OK\r\n\r\n[1,",
+    "headers": b"HTTP/1.1 200 OK\r\nX-Long: ",
+    "packed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + b"\x1f\x8b\x08\x08" + bytes(6),
+}
+
+
+@pytest.mark.parametrize("first", DRIPS.values(), ids=DRIPS)
+def test_a_server_that_drips_is_left_after_the_time_of_a_whole_answer(monkeypatch, first):
+    monkeypatch.setattr(clients, "ATTEMPTS", 2)
+    waits = []
+    with dripping(first) as url:
+        client = client_of(url, waits=waits, timeout=0.3)
+        begun = time.monotonic()
+        with pytest.raises(MeterUnreachable) as error:
+            client.get("x")
+        took = time.monotonic() - begun
+    assert (0.6 <= took < 3, waits, client.keep.getvalue()) == (True, [1], "")
+    assert "did not give its whole answer in 0.3 seconds (the option timeout_seconds)." in str(error.value)
+
+
+def test_an_answer_that_came_too_late_is_asked_for_again_and_read():
+    waits = []
+    with serving(0.6, ok([1])) as (url, asked):
+        client = client_of(url, waits=waits, timeout=0.3)
+        assert client.get("x") == [1]
+        client.close()
+    assert (len(asked), waits) == (2, [1])
 
 
 def test_an_address_where_nobody_listens_is_told():

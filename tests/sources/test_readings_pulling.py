@@ -234,7 +234,7 @@ def test_a_time_out_is_taken_from_the_options(tmp_path, monkeypatch):
     monkeypatch.setattr(clients, "ATTEMPTS", 1)
     with serving(0.4) as (url, _):
         begun = time.monotonic()
-        with pytest.raises(MeterUnreachable, match="ReadTimeout"):
+        with pytest.raises(MeterUnreachable, match=r"in 0\.1 seconds \(the option timeout_seconds\)"):
             pull(
                 TOY,
                 config(url=url, since="2026-10-10", timeout_seconds="0.1"),

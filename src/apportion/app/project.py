@@ -68,8 +68,9 @@ def read_config(folder: Path) -> tuple[Config, str]:
 
 
 def _refuse_unknown(config: Config, text: str, file: str) -> None:
-    """Raise `ConfigError` for a kind of source, an option or a method that no plug-in has: those `core` cannot know."""
+    """Raise `ConfigError` for a kind of source, an option, a method or a weight set that is not: `core` cannot know."""
     from apportion.allocation.methods import SOCKET as METHODS
+    from apportion.metering.weights import SHIPPED
     from apportion.sources import SOCKET as SOURCES
 
     for place, source in enumerate(config.sources):
@@ -83,6 +84,8 @@ def _refuse_unknown(config: Config, text: str, file: str) -> None:
                 _require(option, known, text=text, file=file, path=("sources", place, "options", option))
     for place, rule in enumerate(config.rules):
         _require(rule.method, METHODS.names(), text=text, file=file, path=("rules", place, "method"))
+    known = sorted({*SHIPPED, *config.metering.weight_sets})
+    _require(config.metering.weights, known, text=text, file=file, path=("metering", "weights"))
 
 
 def _require(name: str, known: Sequence[str], *, text: str, file: str, path: tuple[str | int, ...]) -> None:

@@ -3,7 +3,7 @@
 Figures take all the width they need. Texts and headings wrap between words. Where that is too wide, in this order:
 
 1. columns are left out from the right, figures and short texts before sentences; never the first column, the first
-   amount of money, or the column `cost`;
+   amount of money, or the columns `cost` and `amount`;
 2. words longer than `SHORT_WORD` are cut, with an ellipsis;
 3. what is left is wider than the terminal.
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SHORT_WORD = 20
 """The id of an AWS instance has 19."""
 _SENTENCE = 30
+_MONEY = frozenset({"cost", "amount"})
 _BETWEEN = 3
 """Columns of width between two columns: a space, the box's divider, a space."""
 _EDGES = 2
@@ -96,7 +97,7 @@ def _order(strips: Sequence[Strip]) -> list[Strip]:
     """The columns that may be left out, the first to go first."""
     money = [strip for strip in strips if strip.column.kind is Kind.MONEY]
     kept = {strips[0].at, *(strip.at for strip in money[:1])} if strips else set()
-    may = [strip for strip in reversed(strips) if strip.at not in kept and strip.column.key != "cost"]
+    may = [strip for strip in reversed(strips) if strip.at not in kept and strip.column.key not in _MONEY]
     return sorted(may, key=lambda strip: strip.wraps and strip.whole > _SENTENCE)
 
 

@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 CHECK_FAILED = 3
 """The exit code of a check that failed."""
 
-FILTERS = ("team", "project", "model", "environment", "business-unit", "service", "account", "provider")
+FILTERS = ("team", "project", "model", "environment", "business-unit", "service", "account", "provider", "job")
 
 
 def output(command: Command) -> Command:
@@ -30,7 +30,8 @@ def output(command: Command) -> Command:
 def filters(command: Command) -> Command:
     """Add one option per field that selects pieces; each can be given several times."""
     for name in reversed(FILTERS):
-        add = click.option(f"--{name}", name.replace("-", "_"), multiple=True, help=f"Only this {name} (repeatable).")
+        what = "job, endpoint or API key, by name or id" if name == "job" else name
+        add = click.option(f"--{name}", name.replace("-", "_"), multiple=True, help=f"Only this {what} (repeatable).")
         command = add(command)
     return command
 

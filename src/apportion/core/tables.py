@@ -175,7 +175,7 @@ USAGE: Columns = {
 HOURS: Columns = {
     "x_ResourceNo": "INTEGER",
     "x_Hour": "TIMESTAMP",
-    "x_Twin": "TIMESTAMP",  # the first hour of the month in which every meter said the same of the resource
+    "x_Twin": "TIMESTAMP",  # the first hour of the month in which the meters that count said the same of it
 }
 """The hours of a month in which meters know a resource: hours of equal use are divided alike, so one is worked out."""
 

@@ -64,7 +64,7 @@ _UNITS = ("units", "CAST(FLOOR(ABS({amount})) AS {wide})")
 _BITS = BINARY_WHOLE.bit_length() - 1
 _BIAS = f"(({{amount}} >> 127) & CAST({BINARY_WHOLE - 1} AS HUGEINT))"
 _SHIFTED = f"((({{amount}} * {{high}} + {_BIAS}) >> {_BITS}) - (({{amount}} * {{low}} + {_BIAS}) >> {_BITS}))"
-_SMALL = 1 << 127 - _BITS
+_SMALL = (1 << 127 - _BITS) - 1  # DuckDB multiplies up to 2^127 - 1 only, on either side of 0
 _DIVIDED = (
     "(({size} // {whole}) * ({high} - {low})"
     " + (({size} % {whole}) * {high}) // {whole} - (({size} % {whole}) * {low}) // {whole})"
@@ -73,12 +73,12 @@ _DIVIDED = (
 DUCKDB = Dialect(
     "duckdb",
     "HUGEINT",
-    quanta=(("result", "CAST(REPLACE(CAST({amount} AS VARCHAR), '.', '') AS HUGEINT)"),),
+    quanta=(("result", f"CAST(REPLACE(CAST(CAST({{amount}} AS {AMOUNT}) AS VARCHAR), '.', '') AS HUGEINT)"),),
     part=(
         ("size", "ABS({amount})"),
         ("shifted", _SHIFTED),
         ("divided", _DIVIDED),
-        ("binary", f"{{whole}} = {BINARY_WHOLE} AND {{amount}} BETWEEN -{_SMALL} AND {_SMALL - 1}"),
+        ("binary", f"{{whole}} = {BINARY_WHOLE} AND {{amount}} BETWEEN -{_SMALL} AND {_SMALL}"),
         (
             "result",
             "CASE WHEN {binary} THEN {shifted} WHEN {amount} < 0 THEN -{divided} ELSE {divided} END",

@@ -28,8 +28,9 @@ _SETTINGS = (
     "SET python_enable_replacements = false",
     "SET preserve_insertion_order = true",
     "SET enable_progress_bar = false",
-    # It turns each IN of a few words into a join: measured, four times the planning and much of the running time of a
-    # statement with one such test per column.
+    # `in_clause` turns each IN of a few words into a join: measured, four times the planning and much of the running
+    # time of a statement with one such test per column. `partial_aggregate_pushdown` sums below a join what the join
+    # then drops: measured, 1.7 s and not 0.2 to find the times of a million charges among ten.
     "SET disabled_optimizers = 'in_clause,partial_aggregate_pushdown'",
 )
 

@@ -31,7 +31,10 @@ def quantity_of(units: str) -> str:
 
 
 def part_of(units: str, low: str, high: str, whole: str) -> str:
-    """SQL for the part [low, high) of HUGEINT `units` of `whole`, in units. The terms had better be columns."""
+    """SQL for the part [low, high) of HUGEINT `units` of `whole` (above 0), in units.
+
+    Each term is repeated a dozen times: give columns where the rows are many.
+    """
     seconds = {name: f"({term} // {_SECOND})" for name, term in (("low", low), ("high", high), ("whole", whole))}
     small = f"CAST({units} AS BIGINT)"
     in_seconds = " AND ".join(f"{term} % {_SECOND} = 0" for term in (low, high, whole))

@@ -14,7 +14,7 @@ from apportion.engine import duck
 from apportion.engine.dialect import DUCKDB, compile_sql
 from apportion.errors import NoData
 from apportion.ledger.explain_metered import MeteredUse, metered_uses
-from apportion.ledger.filters import Filters, as_known, condition
+from apportion.ledger.filters import Filters, as_known, condition, job_names
 from apportion.ledger.held import held_parts
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def explain_amount(
     parts = held_parts(run, period)
     with duck.session(memory=memory, temp=store.stage()) as db:
         db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
-        filters = as_known(db, filters)
+        filters = as_known(db, filters, jobs=job_names(db, store, run, filters))
         reasons = _reasons(db, metric=metric, filters=filters)
         if not reasons:
             raise NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")

@@ -78,7 +78,7 @@ FULL JOIN used AS u USING (span_no, component)
 
 # For how long the workload was seen on the resource, and by whom.
 SEEN = """
-WITH hours AS (
+WITH seen AS (
     SELECT x_ResourceNo, x_WorkloadNo, x_Hour, max(x_Coverage) AS coverage, list(DISTINCT x_SourceNo) AS sources
     FROM weighed
     WHERE x_WorkloadNo IS NOT NULL
@@ -86,7 +86,7 @@ WITH hours AS (
 )
 SELECT h.span_no, w.x_WorkloadId, any_value(w.x_WorkloadName), sum(h.overlap * s.coverage), flatten(list(s.sources))
 FROM division_hours AS h
-JOIN hours AS s ON s.x_ResourceNo = h.x_ResourceNo AND s.x_Hour = h.x_Hour
+JOIN seen AS s ON s.x_ResourceNo = h.x_ResourceNo AND s.x_Hour = h.x_Hour
 JOIN workloads AS w ON w.x_WorkloadNo = s.x_WorkloadNo
 GROUP BY h.span_no, w.x_WorkloadId
 """

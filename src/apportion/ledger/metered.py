@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _MEASURED = ("usage", "hours", "workloads", "resources", "meters")
 _FILES = (*_MEASURED, "held")
+_HALF = 16
+"""Digits of each half of a usage part's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,13 @@ def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:
     """Its first half says what was measured, its second who owns the workloads: a new rule does not measure anew."""
     ids = [reading.id for reading in readings]
     nodes = version_of(dict(config.metering.nodes))
-    halves = (str(month), *ids, nodes, USAGE_VERSION), (ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
-    return "".join(hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] for words in halves)
+    whole = [name for name, complete in sorted(_complete(config, readings).items()) if complete]
+    halves = (str(month), *ids, nodes, *whole, USAGE_VERSION), (ROWS_VERSION, RESOLVE_VERSION, config.ownership_version)
+    return "".join(hashlib.sha256("\n".join(words).encode()).hexdigest()[:_HALF] for words in halves)
 
 
 def _measured_of(part_id: str) -> str:
-    return part_id[:16]
+    return part_id[:_HALF]
 
 
 def _measure(
@@ -110,7 +113,9 @@ def _measure(
             shutil.copyfile(store.checked(same.folder / f"{name}.parquet"), folder / f"{name}.parquet")
         return
     with duck.session(memory=memory, temp=store.stage()) as db:
-        usage_of(db, [_reading(store, each) for each in readings], folder, nodes=config.metering.nodes)
+        complete = _complete(config, readings)
+        found = [_reading(store, each, complete) for each in readings]
+        usage_of(db, found, folder, nodes=config.metering.nodes)
 
 
 def _own(store: Store, config: Config, folder: Path, *, memory: str) -> None:
@@ -123,13 +128,23 @@ def _own(store: Store, config: Config, folder: Path, *, memory: str) -> None:
     pq.write_table(held, folder / "held.parquet", compression="zstd")
 
 
-def _reading(store: Store, snapshot: Snapshot) -> Readings:
+def _complete(config: Config, readings: Sequence[Snapshot]) -> dict[str, bool]:
+    """Source id -> whether its files name all that ran: as its kind says or, where it is configured, its option."""
+    configured = {each.id: each for each in config.sources}
+    found: dict[str, bool] = {}
+    for reading in readings:
+        source, given = SOCKET.load(reading.kind), configured.get(reading.scope.source_id)
+        found[reading.scope.source_id] = source.is_complete(given) if given else source.complete
+    return found
+
+
+def _reading(store: Store, snapshot: Snapshot, complete: Mapping[str, bool]) -> Readings:
     assert snapshot.samples is not None  # noqa: S101 - only readings come here
     source = SOCKET.load(snapshot.kind)
     return Readings(
         snapshot.scope.source_id,
         source.rank,
-        source.complete,
+        complete[snapshot.scope.source_id],
         store.checked(snapshot.samples),
         store.checked(snapshot.subjects),
     )
@@ -231,17 +246,28 @@ _ONE = {
 
 def open_usages(db: DuckDb, usages: Sequence[Part]) -> None:
     """The views `usage`, `hours`, `workloads`, `resources`, `meters` and `held` over several months."""
-    if len(usages) == 1:
-        for name in _FILES:
-            db.read_parquet(name, [usages[0].folder / f"{name}.parquet"])
-        return
     for name in _FILES:
         selects = []
         for place, part in enumerate(usages):
             one = f"{name}_of_{place}"
-            db.read_parquet(one, [part.folder / f"{name}.parquet"])
-            selects.append(f"SELECT {_MOVED[name].format(moved=place * _MONTHS_APART)} FROM {one}")
-        view = f"monthly_{name}" if name in _ONE else name
+            _open(db, one, part.folder / f"{name}.parquet", f"usage_of_{place}")
+            moved = _MOVED[name].format(moved=place * _MONTHS_APART) if len(usages) > 1 else "*"
+            selects.append(f"SELECT {moved} FROM {one}")
+        view = f"monthly_{name}" if name in _ONE and len(usages) > 1 else name
         db.run(f"CREATE OR REPLACE TEMP VIEW {view} AS {' UNION ALL '.join(selects)}")
-    for name, sql in _ONE.items():
-        db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")
+    if len(usages) > 1:
+        for name, sql in _ONE.items():
+            db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")
+
+
+def _open(db: DuckDb, name: str, path: Path, usage: str) -> None:
+    """One file of a month; results from before there was `hours` have it, each hour its own twin."""
+    if path.exists():
+        db.read_parquet(name, [path])
+        return
+    db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {OWN_TWINS.format(usage=usage)}")
+
+
+OWN_TWINS = """
+SELECT DISTINCT x_ResourceNo, x_Hour, x_Hour AS x_Twin FROM {usage} WHERE x_ResourceNo IS NOT NULL
+"""

@@ -1,13 +1,27 @@
 """The SQL that cuts samples at hours: what each meter said of an hour, which one counts, and which hours are alike.
 
-Reads `read_samples`, `all_subjects`, `meters`, `resources`, `workloads` and `same_work` (`usage`); makes
-`sample_hours`, `counting` and the rows of `usage` and `hours`.
+Reads `read_samples`, `all_subjects`, `meters`, `resources`, `workloads` and `same_work` (made in `usage`) and, for what
+is alike, the written usage as `made_usage`; makes `sample_hours`, `counting` and the rows of `usage` and `hours`.
 """
 
 from __future__ import annotations
 
 from apportion.core.measures import Measure
 from apportion.engine.portion import part_of, quantity_of, units_of
+
+FAMILY = f"""
+CASE WHEN x_Measure IN ('{Measure.GPU_SECONDS}', '{Measure.CPU_CORE_SECONDS}', '{Measure.MEMORY_BYTE_SECONDS}')
+         THEN 1
+     WHEN x_Measure = '{Measure.STORAGE_BYTE_SECONDS}' THEN 2
+     WHEN x_Measure = '{Measure.COMPUTE_SECONDS}' THEN 3
+     WHEN x_Measure IN ('{Measure.TOKENS_INPUT}', '{Measure.TOKENS_CACHED}', '{Measure.TOKENS_CACHE_WRITE}',
+                        '{Measure.TOKENS_OUTPUT}') THEN 4
+     WHEN x_Measure = '{Measure.REQUESTS}' THEN 5
+     WHEN x_Measure = '{Measure.REPORTED_COST}' THEN 6
+     WHEN x_Measure = '{Measure.RUN_SECONDS}' THEN 7
+END
+"""
+"""SQL for the family of a measure that can divide a resource; null for one that cannot."""
 
 _KEPT_FROM_ALL = (Measure.GPU_BUSY_SECONDS, Measure.GPU_MEMORY_BYTE_SECONDS, Measure.ENERGY_JOULES)
 _SEEN = ", ".join(f"'{measure}'" for measure in _KEPT_FROM_ALL)
@@ -20,7 +34,7 @@ _PER_HOUR = 3_600_000_000
 # Where two files of one source tell of the same thing at the same time, the later delivered one counts, from its first
 # to its last moment in the hour: looked for among files whose times overlap. What is stored or served for a run is the
 # work's, what the run itself was seen to compute on is the meter's to say.
-HOURS = f"""
+SAMPLE_HOURS = f"""
 CREATE OR REPLACE TEMP TABLE sample_hours AS
 WITH file_times AS (
     SELECT x_SourceNo, x_FileNo, date_trunc('hour', min(x_Start)) AS low,
@@ -135,17 +149,18 @@ ORDER BY x_ResourceNo NULLS FIRST, x_Hour, x_WorkloadNo NULLS FIRST, x_Measure, 
 """
 
 
-# Hours in which the meters said the same of a resource are told by a print: the sum of 96 bits of hashes over its rows.
-TWINS = """
+# Hours in which the counting meters said the same of a resource are told by a print: two sums of 64-bit hashes over the
+# rows that can divide it. Two hours that differ have one print less than once in 10^30 pairs.
+TWINS = f"""
 WITH prints AS (
     SELECT x_ResourceNo, x_Hour,
-           sum((CAST(hash(x_WorkloadNo, x_Measure, x_Basis, x_Quantity, x_Coverage, x_SourceNo) AS HUGEINT) << 32)
-               + (hash(x_Quantity, x_WorkloadNo) >> 32)) AS print
+           sum(hash(x_WorkloadNo, x_Measure, x_Basis, x_Quantity, x_Coverage, x_SourceNo)) AS one,
+           sum(hash('other', x_SourceNo, x_Coverage, x_Quantity, x_Basis, x_Measure, x_WorkloadNo)) AS other
     FROM made_usage
-    WHERE x_ResourceNo IS NOT NULL
+    WHERE x_ResourceNo IS NOT NULL AND {FAMILY} IS NOT NULL
     GROUP BY x_ResourceNo, x_Hour
 )
-SELECT x_ResourceNo, x_Hour, min(x_Hour) OVER (PARTITION BY x_ResourceNo, print) AS x_Twin
+SELECT x_ResourceNo, x_Hour, min(x_Hour) OVER (PARTITION BY x_ResourceNo, one, other) AS x_Twin
 FROM prints
 ORDER BY x_ResourceNo, x_Hour
 """

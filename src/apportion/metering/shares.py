@@ -172,9 +172,7 @@ def weave(db: DuckDb, config: MeteringConfig) -> None:
     kinds = {"input": tokens.input, "cached": tokens.cached, "write": tokens.cache_write, "output": tokens.output}
     db.run(statements.WEIGHED, {f"token_{name}": weight for name, weight in kinds.items()})
     db.run(statements.HOURLY, {"basis": config.basis})
-    for statement in statements.TIME:
-        db.run(statement)
-    for statement in statements.USE:
+    for statement in statements.STEPS:
         db.run(statement)
     db.run(statements.PARTS, {"idle": config.idle})
     owned = (BASE, HELD, SINCE, _at("base"), _at("held"), TIMELINE)

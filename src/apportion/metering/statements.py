@@ -8,13 +8,11 @@ any number of threads.
 
 from __future__ import annotations
 
-from apportion.core.measures import Basis, Measure
+from apportion.core.measures import Basis, Measure, Rank
 from apportion.core.money import BINARY_WHOLE
-from apportion.metering.usage import FAMILY
+from apportion.metering.hours import FAMILY
 
 WHOLE = BINARY_WHOLE
-COMPONENTS = ("gpu", "cpu", "memory", "other")
-"""What a resource is divided by: a machine by its first three, anything else (storage, requests, tokens) by one."""
 
 _HOUR = 3_600_000_000
 _MICRO = 1_000_000
@@ -38,11 +36,11 @@ WITH times AS (
     WHERE m.candidates = 1
     GROUP BY c.x_AttributeNo, m.x_ResourceNo, c.ChargePeriodStart
 )
-SELECT row_number() OVER () AS span_no, * FROM times
+SELECT row_number() OVER (ORDER BY x_AttributeNo, span_start) AS span_no, * FROM times
 """
 
 
-# Most charges are for an hour or less: they need no list of hours.
+# Most charges are for a time within one UTC hour: they need no list of hours.
 _SHORT = "span_end <= date_trunc('hour', span_start) + INTERVAL 1 HOUR"
 
 
@@ -131,13 +129,18 @@ SELECT x_ResourceNo, component FROM weighed WHERE x_WorkloadNo IS NULL AND amoun
 """
 
 # Per source and hour, in ten-thousandths: how much of the hour it looked at anything. A source that saw others in an
-# hour and not this resource says that it was not there; a source that saw nothing says nothing.
-WATCHED = """
+# hour and not this resource says that it was not there. A source that saw nothing says nothing, and neither does one
+# that knows what runs inside or what somebody wrote down: it does not list the machines.
+WATCHED = f"""
 CREATE OR REPLACE TEMP TABLE watched AS
-SELECT x_SourceNo, x_Hour, max(CAST(x_Looked * 10000 AS BIGINT)) AS seen FROM usage GROUP BY ALL
+SELECT u.x_SourceNo, u.x_Hour,
+       max(CASE WHEN m.x_Rank <> {int(Rank.NESTED)} THEN CAST(u.x_Looked * 10000 AS BIGINT) ELSE 0 END) AS seen
+FROM usage AS u
+JOIN meters AS m ON m.x_SourceNo = u.x_SourceNo
+GROUP BY u.x_SourceNo, u.x_Hour
 """
 
-LIVES = """
+LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH sources AS (
     SELECT w.x_ResourceNo, min(w.family) AS family,
@@ -159,16 +162,18 @@ looking AS (
     SELECT w.x_ResourceNo, min(s.first_hour) AS began, max(s.last_hour) AS ended
     FROM (SELECT DISTINCT x_ResourceNo, x_SourceNo FROM weighed) AS w
     JOIN spread AS s ON s.x_SourceNo = w.x_SourceNo
+    JOIN meters AS m ON m.x_SourceNo = w.x_SourceNo AND (m.x_Complete OR m.x_Rank <> {int(Rank.NESTED)})
     GROUP BY w.x_ResourceNo
 )
-SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete, k.began, k.ended,
+SELECT s.x_ResourceNo, s.family, s.x_SourceNo, m.x_Complete,
+       coalesce(k.began, d.first_hour) AS began, coalesce(k.ended, d.last_hour) AS ended,
        CASE WHEN m.x_Complete THEN w.first_hour ELSE d.first_hour END AS first_hour,
        CASE WHEN m.x_Complete THEN w.last_hour ELSE d.last_hour END AS last_hour
 FROM sources AS s
 JOIN lived AS d ON d.x_ResourceNo = s.x_ResourceNo
 JOIN meters AS m ON m.x_SourceNo = s.x_SourceNo
 JOIN spread AS w ON w.x_SourceNo = s.x_SourceNo
-JOIN looking AS k ON k.x_ResourceNo = s.x_ResourceNo
+LEFT JOIN looking AS k ON k.x_ResourceNo = s.x_ResourceNo
 """
 
 # Microseconds of each span in which the resource was seen, and in which nobody looked: an outage during its life, and
@@ -207,7 +212,7 @@ WHERE NOT short
 GROUP BY span_no
 """
 
-# Spans of one hour or less that had the same use for as long are divided alike, and so are those of one time: by the
+# Spans within one hour that had the same use for as long are divided alike, and so are those of one time: by the
 # first of them.
 ALIKE = """
 CREATE OR REPLACE TEMP TABLE divisions AS
@@ -371,7 +376,5 @@ UNION ALL
 SELECT span_no, 'unmetered', NULL, CAST(seen AS BIGINT), {WHOLE} FROM bounds WHERE seen < {WHOLE}
 """
 
-TIME = (PRESENT, WATCHED, LIVES, TIMES)
-"""What is known of the time of each span, after `HOURLY`."""
-USE = (ALIKE, DIVIDED, DIVIDING, USES, CAPACITIES)
-"""What was used in the spans that are divided each for itself, and what there was."""
+STEPS = (PRESENT, WATCHED, LIVES, TIMES, ALIKE, DIVIDED, DIVIDING, USES, CAPACITIES)
+"""From `HOURLY` to `PARTS`: the time of each span, which spans are divided, what was used in them, what there was."""

@@ -7,8 +7,9 @@ Rules, each with a test:
 - Where several meters measured the same resource in the same hour, the most exact one counts (`core.measures.Rank`)
   and the others are left out: no GPU-hour is counted twice. Utilisation is kept from every meter.
 - A tracker's run that names the pod, job or endpoint it ran as (its links) *is* that workload: what the tracker knows
-  (experiment, model, user, tags) is added to it and its own quantities are dropped. A run that several workloads claim,
-  or a workload that several runs claim, stays apart and is counted by the meter only.
+  (experiment, model, user, tags) is added to it and its own quantities are dropped. So is what runs inside of it: a
+  tracked script, a served model. A run that several workloads claim, or a workload that several runs of one kind claim,
+  stays apart and is counted by the meter only.
 - Capacity of a resource in an hour is the most that anybody said: a node that two clusters list is one node.
 """
 
@@ -21,8 +22,8 @@ import pyarrow as pa
 
 from apportion.core import tables
 from apportion.core.arrow import from_rows
-from apportion.core.measures import Measure, Rank
-from apportion.metering.hours import COUNTING, HOURS, TWINS, USAGE
+from apportion.core.measures import Rank, WorkloadKind
+from apportion.metering.hours import COUNTING, FAMILY, SAMPLE_HOURS, TWINS, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,20 +33,6 @@ if TYPE_CHECKING:
 
 USAGE_VERSION = "usage-7"
 """Changes whenever the same samples would give other usage: part of the id of every stored result."""
-
-FAMILY = f"""
-CASE WHEN x_Measure IN ('{Measure.GPU_SECONDS}', '{Measure.CPU_CORE_SECONDS}', '{Measure.MEMORY_BYTE_SECONDS}')
-         THEN 1
-     WHEN x_Measure = '{Measure.STORAGE_BYTE_SECONDS}' THEN 2
-     WHEN x_Measure = '{Measure.COMPUTE_SECONDS}' THEN 3
-     WHEN x_Measure IN ('{Measure.TOKENS_INPUT}', '{Measure.TOKENS_CACHED}', '{Measure.TOKENS_CACHE_WRITE}',
-                        '{Measure.TOKENS_OUTPUT}') THEN 4
-     WHEN x_Measure = '{Measure.REQUESTS}' THEN 5
-     WHEN x_Measure = '{Measure.REPORTED_COST}' THEN 6
-     WHEN x_Measure = '{Measure.RUN_SECONDS}' THEN 7
-END
-"""
-"""SQL for the family of a measure that can divide a resource; null for one that cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +146,43 @@ WHERE s.x_WorkloadId IS NOT NULL
 GROUP BY s.x_WorkloadId
 """
 
-# A link is an edge between a run and the work that carries the same link or is named by it. A card is used by turns, so
-# that of a card holds only for work of the same time; a host is shared, and its link for none.
+# A link is an edge between a run and the work that carries the same link or is named by it: of several works the one
+# that the most exact meter knows. A card is used by turns, so that of a card holds only for work of the same time; a
+# host is shared, and its link for none.
+_EDGES = """
+SELECT DISTINCT run.x_WorkloadId AS run, work.x_WorkloadId AS work, work.x_Rank
+FROM keys AS run
+JOIN keys AS work ON work.key = run.key AND work.x_WorkloadId <> run.x_WorkloadId AND work.x_Rank < run.x_Rank
+WHERE run.x_Rank = {rank}
+  AND run.key NOT LIKE 'host:%'
+  AND (run.key NOT LIKE 'gpu:%' OR (run.began < work.ended AND work.began < run.ended))
+"""
+_ONE_TO_ONE = """
+SELECT run, work FROM (SELECT * FROM {edges} QUALIFY x_Rank = min(x_Rank) OVER (PARTITION BY run))
+QUALIFY count(*) OVER (PARTITION BY run) = 1 AND count(*) OVER (PARTITION BY work) = 1
+"""
+
+# What runs inside of a cluster's work is that work; so is a tracker's run, of the one or of the other.
 SAME = f"""
 CREATE OR REPLACE TEMP TABLE same_work AS
 WITH keys AS (
     SELECT x_WorkloadId, x_Rank, began, ended, unnest(list_append(x_Links, x_WorkloadId)) AS key FROM identities
 ),
-edges AS (
-    SELECT DISTINCT run.x_WorkloadId AS run, work.x_WorkloadId AS work
-    FROM keys AS run
-    JOIN keys AS work ON work.key = run.key AND work.x_WorkloadId <> run.x_WorkloadId
-    WHERE run.x_Rank = {int(Rank.TRACKER)} AND work.x_Rank < {int(Rank.TRACKER)}
-      AND run.key NOT LIKE 'host:%'
-      AND (run.key NOT LIKE 'gpu:%' OR (run.began < work.ended AND work.began < run.ended))
-)
-SELECT run, work FROM edges
-QUALIFY count(*) OVER (PARTITION BY run) = 1 AND count(*) OVER (PARTITION BY work) = 1
+nested_edges AS ({_EDGES.format(rank=int(Rank.NESTED))}),
+nested AS ({_ONE_TO_ONE.format(edges="nested_edges")}),
+tracked_edges AS ({_EDGES.format(rank=int(Rank.TRACKER))}),
+outer_works AS (
+    SELECT DISTINCT e.run, coalesce(n.work, e.work) AS work
+    FROM tracked_edges AS e
+    LEFT JOIN nested AS n ON n.run = e.work
+),
+outer_edges AS (
+    SELECT o.run, o.work, w.x_Rank FROM outer_works AS o JOIN identities AS w ON w.x_WorkloadId = o.work
+),
+tracked AS ({_ONE_TO_ONE.format(edges="outer_edges")})
+SELECT run, work, {int(Rank.NESTED)} AS x_Rank FROM nested
+UNION ALL
+SELECT run, work, {int(Rank.TRACKER)} FROM tracked
 """
 
 _TOLD_BY_RUN = ("x_ParentId", "x_Experiment", "x_ReportedModel", "x_ModelVersion", "x_User", "x_Status")
@@ -184,12 +191,25 @@ _TOLD_TOO = ("x_ReportedTeam", "x_ReportedProject", "x_ReportedEnvironment")
 
 def _merged(name: str) -> str:
     if name in _TOLD_BY_RUN:
-        return f"coalesce(r.{name}, w.{name}) AS {name}"
+        return f"coalesce(n.{name}, t.{name}, w.{name}) AS {name}"
     if name in _TOLD_TOO:
-        return f"coalesce(w.{name}, r.{name}) AS {name}"
+        return f"coalesce(w.{name}, n.{name}, t.{name}) AS {name}"
+    if name == "x_WorkloadKind":
+        other = f"w.{name} = '{WorkloadKind.OTHER}'"
+        return f"CASE WHEN {other} THEN coalesce(n.{name}, w.{name}) ELSE w.{name} END AS {name}"
     if name == "x_Labels":
-        return "CASE WHEN r.x_Labels IS NULL THEN w.x_Labels ELSE map_concat(r.x_Labels, w.x_Labels) END AS x_Labels"
+        both = ", ".join(f"coalesce({each}.x_Labels, MAP {{}})" for each in ("t", "n", "w"))
+        return (
+            f"CASE WHEN coalesce(n.x_Labels, t.x_Labels) IS NULL THEN w.x_Labels ELSE map_concat({both}) END AS {name}"
+        )
     return f"w.{name}"
+
+
+def _run(letter: str, rank: Rank) -> str:
+    return f"""
+LEFT JOIN same_work AS {letter}_same ON {letter}_same.work = w.x_WorkloadId AND {letter}_same.x_Rank = {int(rank)}
+LEFT JOIN identities AS {letter} ON {letter}.x_WorkloadId = {letter}_same.run
+"""
 
 
 WORKLOADS = f"""
@@ -197,11 +217,9 @@ CREATE OR REPLACE TEMP TABLE workloads AS
 WITH apart AS (SELECT * FROM identities WHERE x_WorkloadId NOT IN (SELECT run FROM same_work))
 SELECT CAST(row_number() OVER (ORDER BY w.x_WorkloadId) AS INTEGER) AS x_WorkloadNo,
        {", ".join(_merged(name) for name in tables.WORKLOAD)},
-       CASE WHEN r.x_WorkloadId IS NULL THEN [] ELSE [r.x_WorkloadId] END AS x_RunIds, w.x_SourceNo
+       list_filter([n.x_WorkloadId, t.x_WorkloadId], lambda id: id IS NOT NULL) AS x_RunIds, w.x_SourceNo
 FROM apart AS w
-LEFT JOIN same_work AS s ON s.work = w.x_WorkloadId
-LEFT JOIN identities AS r ON r.x_WorkloadId = s.run
-"""
+{_run("n", Rank.NESTED)}{_run("t", Rank.TRACKER)}"""
 
 # One family of measures divides a resource: the first that any workload has on it. What nobody used is idle as what its
 # capacity is of.
@@ -225,12 +243,13 @@ def usage_of(db: DuckDb, readings: Sequence[Readings], folder: Path, *, nodes: M
     _read(db, readings)
     texts = {"node": pa.string(), "resource_id": pa.string()}
     db.register("configured_nodes", from_rows(texts, sorted(nodes.items())))
-    for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, HOURS, COUNTING):
+    for statement in (READ, RESOURCES, IDENTITIES, SAME, WORKLOADS, SAMPLE_HOURS, COUNTING):
         db.run(statement)
     made = Usage(*(folder / f"{name}.parquet" for name in ("usage", "hours", "workloads", "resources", "meters")))
     db.copy(USAGE, made.usage)
     db.read_parquet("made_usage", [made.usage])
     db.copy(TWINS, made.hours)
+    db.run("DROP VIEW made_usage")
     db.run(FAMILIES)
     db.copy(_listed("workloads", tables.WORKLOADS, "x_WorkloadNo"), made.workloads)
     db.copy(_listed("family_resources", tables.RESOURCES, "x_ResourceNo"), made.resources)

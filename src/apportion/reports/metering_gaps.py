@@ -2,9 +2,13 @@
 
 - Usage without a charge: a resource that a workload used and that no charge of the asked months is for; or usage that
   names no resource, of workloads that have no charge either.
-- A charge without usage: a usage charge of a resource that no meter knows, where its like is metered (same provider,
-  service and type of resource), or of a machine type with GPUs. What the bill itself names as a job or endpoint is not
-  one.
+- A charge without usage: a usage charge of a resource that no meter knows, where its like is metered, or of a machine
+  type with GPUs. What the bill itself names as a job or endpoint is not one. The like of a charge is metered where
+  - a charge of the same provider, service and type of resource met a meter; or
+  - meters know a resource without a charge whose id begins as this one's does (`i-…`, `vol-…`); or
+  - meters know a machine without a charge, the charge is of ServiceCategory Compute, and no such charge of its provider
+    met a meter. A machine is of the provider that its meter names; of any where bills have no Compute of that name.
+  By the last two a whole class that no longer meets its meter is listed with its money, not only with its hours.
 - An ambiguous charge: it fits several metered resources equally well, so it was divided by none.
 - Size unknown: a machine of which neither a capacity sample nor its instance type says how much there is, so that those
   who used it pay for all of it. Its money is without unmetered time.
@@ -46,14 +50,16 @@ NOTHING = "Every metered resource has a charge, and no charge of its like is wit
 
 _TEXTS = (
     *("ResourceId", "ResourceName", "ResourceType", "SkuMeter", "ChargeDescription", "ChargeCategory"),
-    *("ServiceProviderName", "ServiceName", "SubAccountId"),
+    *("ServiceProviderName", "ServiceName", "ServiceCategory", "SubAccountId"),
 )
-# Where a bill does not say what kind of resource it is, the beginning of an AWS id does: i-, vol-, nat-.
-_TYPE = "coalesce(lower(ResourceType), regexp_extract(lower(ResourceId), '([a-z]+)-[0-9a-f]{8,}$', 1), '')"
+# How the last part of an AWS id begins: i-, vol-, nat-. It says what kind of resource it is where the bill does not.
+_PREFIX = "regexp_extract(lower({column}), '(?:^|[/:])([a-z-]+)-[0-9a-f]{{8,}}$', 1)"
+_BILLED_PREFIX, _METERED_PREFIX = (_PREFIX.format(column=column) for column in ("ResourceId", "x_MeteredId"))
 
 CHARGES = f"""
 CREATE OR REPLACE TEMP TABLE charge_places AS
-SELECT t.*, {_TYPE} AS resource_type, p.candidates, p.resource_key
+SELECT t.*, coalesce(lower(ResourceType), {_BILLED_PREFIX}, '') AS resource_type, {_BILLED_PREFIX} AS id_prefix,
+       p.candidates, p.resource_key
 FROM texts AS t
 LEFT JOIN places AS p ON p.x_PartNo = t.x_PartNo AND p.x_AttributeNo = t.x_AttributeNo
 """
@@ -63,13 +69,45 @@ CREATE OR REPLACE TEMP TABLE metered_like AS
 SELECT DISTINCT ServiceProviderName, ServiceName, resource_type FROM charge_places WHERE candidates = 1
 """
 
+UNCHARGED = f"""
+CREATE OR REPLACE TEMP TABLE uncharged AS
+WITH keys AS (
+    SELECT *, {RESOURCE_KEY} AS resource_key, {_METERED_PREFIX} AS id_prefix
+    FROM resources
+    WHERE x_Family IS NOT NULL
+)
+SELECT * FROM keys WHERE resource_key NOT IN (SELECT resource_key FROM places WHERE resource_key IS NOT NULL)
+"""
+
+# A family of 1 is a machine's.
+UNJOINED_COMPUTE = """
+CREATE OR REPLACE TEMP TABLE unjoined_compute AS
+WITH compute AS (
+    SELECT ServiceProviderName, coalesce(bool_or(candidates = 1), false) AS joined
+    FROM charge_places
+    WHERE ServiceCategory = 'Compute'
+    GROUP BY ServiceProviderName
+),
+machines AS (
+    SELECT DISTINCT c.ServiceProviderName
+    FROM uncharged AS u
+    LEFT JOIN compute AS c ON lower(c.ServiceProviderName) = lower(u.x_Provider)
+    WHERE u.x_Family = 1
+)
+SELECT c.ServiceProviderName
+FROM compute AS c
+JOIN machines AS m ON m.ServiceProviderName IS NULL OR m.ServiceProviderName = c.ServiceProviderName
+WHERE NOT c.joined
+"""
+
 MACHINE_TEXTS = "SELECT DISTINCT SkuMeter, ChargeDescription FROM charge_places WHERE candidates IS NULL ORDER BY ALL"
 
 CHARGE_GAPS = f"""
 SELECT c.BillingCurrency,
        CASE WHEN a.candidates > 1 THEN '{AMBIGUOUS}' ELSE '{CHARGE_GAP}' END AS gap,
        coalesce(a.ResourceName, a.ResourceId, a.SubAccountId) AS resource, a.ResourceId, a.ServiceName, a.SubAccountId,
-       max(a.candidates), bool_or(g.SkuMeter IS NOT NULL OR g.ChargeDescription IS NOT NULL), SUM(c.{{metric}}) AS cost
+       max(a.candidates), bool_or(g.SkuMeter IS NOT NULL OR g.ChargeDescription IS NOT NULL),
+       bool_or(l.ServiceName IS NOT NULL), SUM(c.{{metric}}) AS cost
 FROM (SELECT * FROM charged WHERE {{chosen}}) AS c
 JOIN charge_places AS a ON a.x_PartNo = c.x_PartNo AND a.x_AttributeNo = c.x_AttributeNo
 LEFT JOIN metered_like AS l ON l.ServiceProviderName IS NOT DISTINCT FROM a.ServiceProviderName
@@ -78,23 +116,20 @@ LEFT JOIN gpu_texts AS g ON g.SkuMeter IS NOT DISTINCT FROM a.SkuMeter
  AND g.ChargeDescription IS NOT DISTINCT FROM a.ChargeDescription
 WHERE a.candidates > 1 OR (
     a.candidates IS NULL AND c.x_WorkloadKind IS NULL AND a.ChargeCategory = 'Usage' AND a.ResourceId IS NOT NULL
-    AND (l.ServiceName IS NOT NULL OR g.SkuMeter IS NOT NULL OR g.ChargeDescription IS NOT NULL))
+    AND (l.ServiceName IS NOT NULL OR g.SkuMeter IS NOT NULL OR g.ChargeDescription IS NOT NULL
+         OR a.id_prefix IN (SELECT id_prefix FROM uncharged WHERE id_prefix <> '')
+         OR (a.ServiceCategory = 'Compute' AND coalesce(a.ServiceProviderName, '') IN (
+                SELECT coalesce(ServiceProviderName, '') FROM unjoined_compute))))
 GROUP BY ALL
 ORDER BY c.BillingCurrency, gap, cost DESC NULLS LAST, resource, a.ResourceId, a.ServiceName, a.SubAccountId
 """
 
 USAGE_GAPS = f"""
-WITH keys AS (
-    SELECT *, {RESOURCE_KEY} AS resource_key FROM resources WHERE x_Family IS NOT NULL
-),
-alone AS (
-    SELECT * FROM keys WHERE resource_key NOT IN (SELECT resource_key FROM places WHERE resource_key IS NOT NULL)
-)
 SELECT coalesce(a.x_Node, a.x_MeteredId, a.x_Account) AS resource, a.x_MeteredId, a.x_Account,
        count(DISTINCT w.x_WorkloadId), count(DISTINCT h.x_Hour),
        sum(h.quantity) FILTER (WHERE h.x_Measure = '{Measure.GPU_SECONDS}'),
        sum(h.quantity) FILTER (WHERE h.x_Measure = '{Measure.CPU_CORE_SECONDS}')
-FROM alone AS a
+FROM uncharged AS a
 JOIN work_hours AS h ON h.x_ResourceNo = a.x_ResourceNo
 JOIN workloads AS w ON w.x_WorkloadNo = h.x_WorkloadNo
 GROUP BY a.resource_key, resource, a.x_MeteredId, a.x_Account
@@ -158,7 +193,11 @@ def _partly_row(gap: str, each: PartlyMetered) -> Row:
 
 
 def _open_charges(asked: Asked) -> None:
-    """The table `charge_places` (the texts of charges, where they were found) and `gpu_texts` (machines with GPUs)."""
+    """The tables that gaps are read from: the texts of charges and where they were found, what is like metered.
+
+    These are `charge_places`, `metered_like`, `uncharged` (resources without a charge), `unjoined_compute` (providers)
+    and `gpu_texts` (machines with GPUs).
+    """
     selects = []
     for place, part in enumerate(parts_of(asked), 1):
         path = asked.store.checked(asked.store.snapshot(part.snapshot_id).attributes)
@@ -166,8 +205,8 @@ def _open_charges(asked: Asked) -> None:
         texts = ", ".join(_TEXTS)
         selects.append(f"SELECT {place} AS x_PartNo, x_AttributeNo, {texts} FROM texts_of_{place}")
     asked.db.run(f"CREATE OR REPLACE TEMP VIEW texts AS {' UNION ALL '.join(selects)}")
-    asked.db.run(CHARGES)
-    asked.db.run(METERED_LIKE)
+    for statement in (CHARGES, METERED_LIKE, UNCHARGED, UNJOINED_COMPUTE):
+        asked.db.run(statement)
     found = [(meter, words) for meter, words in asked.db.rows(MACHINE_TEXTS) if _names_gpus(meter, words)]
     columns = [pa.array([row[at] for row in found], pa.string()) for at in (0, 1)]
     asked.db.register("gpu_texts", pa.Table.from_arrays(columns, names=["SkuMeter", "ChargeDescription"]))
@@ -186,14 +225,20 @@ def _names_gpus(*texts: str | None) -> bool:
 def _charge_gaps(asked: Asked) -> Iterator[tuple[str, Row]]:
     chosen, values = condition(asked.filters)
     sql = CHARGE_GAPS.format(metric=quoted(asked.metric), chosen=chosen)
-    for currency, gap, resource, key, service, account, candidates, gpus, cost in asked.db.rows(sql, values or None):
-        yield currency, (gap, resource, key, service, account, *[None] * 4, cost, _why(gap, candidates, gpus=gpus))
+    for currency, gap, *named, candidates, gpus, like, cost in asked.db.rows(sql, values or None):
+        yield currency, (gap, *named, *[None] * 4, cost, _why(gap, candidates, gpus=gpus, like=like))
 
 
-def _why(gap: str, candidates: int | None, *, gpus: bool) -> str:
+def _why(gap: str, candidates: int | None, *, gpus: bool, like: bool) -> str:
     if gap == AMBIGUOUS:
         return f"It fits {candidates} metered resources equally well: say which in [metering.nodes]."
-    return "It is a machine with GPUs, and no meter knows it." if gpus else "Others of its kind are metered."
+    if gpus:
+        return "It is a machine with GPUs, and no meter knows it."
+    if like:
+        return "Others of its kind are metered."
+    return (
+        "Meters know resources of its kind that no charge is for: compare their ids, or say them in [metering.nodes]."
+    )
 
 
 def _usage_gaps(asked: Asked) -> Iterator[Row]:

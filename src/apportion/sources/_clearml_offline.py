@@ -2,6 +2,10 @@
 
 `task.json` says who it is, and neither when it ran nor how it ended. The times are those of what it reported: from the
 first line of `metrics.jsonl` and `log.jsonl` to the last, so it counts a little less than it ran.
+
+A folder may grow, in any of the three files, and a file is read again only when its own bytes changed. So each of the
+three tells of the whole task: what several files of a source say of the same time counts once, as the file that was
+read last says.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from apportion.errors import UnknownShape, UnreadableFile
 from apportion.sources._clearml_tasks import decimal_of, described, gpu_reading, host_and_gpus
 from apportion.sources._tracked_runs import Metric, TrackedRun, coverage_of, moment_of_ms, samples_of
 from apportion.sources.readings.answers import exact
-from apportion.sources.readings.contract import Fault
+from apportion.sources.readings.contract import Fault, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,10 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from apportion.core.config import SourceConfig
-    from apportion.sources.readings.contract import RawFile, Sample
+    from apportion.sources.readings.contract import RawFile
 
 TASK = "task.json"
 LINES = ("metrics.jsonl", "log.jsonl")
+PARTS = (TASK, *LINES)
+"""The files of an offline task that are read; beside them lie its artifacts."""
 LARGEST_PART = 512 * 1024 * 1024
 """Bytes of one file of an archive, inflated."""
 
@@ -67,7 +73,7 @@ def read_zip(file: RawFile, config: SourceConfig) -> Iterator[Sample | Fault]:
     """The samples of an archive; raises `UnreadableFile` where it is damaged, `UnknownShape` where it is another."""
     try:
         with zipfile.ZipFile(file.path) as archive:
-            parts = {name: _part(file, archive, name) for name in (TASK, *LINES) if name in archive.namelist()}
+            parts = {name: _part(file, archive, name) for name in PARTS if name in archive.namelist()}
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UnreadableFile(
             file=file.name, what="is no whole zip archive.", fix="Copy it again from the machine that wrote it."
@@ -82,10 +88,12 @@ def read_zip(file: RawFile, config: SourceConfig) -> Iterator[Sample | Fault]:
 
 
 def read_folder(file: RawFile, config: SourceConfig) -> Iterator[Sample | Fault]:
-    """The samples of a folder, given its `task.json`; its other files are read with it."""
-    folder = file.path.parent
-    lines = {name: (folder / name).read_text("utf-8", "replace") for name in LINES if (folder / name).is_file()}
-    yield from _samples(file, {TASK: file.path.read_text("utf-8", "replace"), **lines}, config)
+    """The samples of the task whose folder a file is in, given any of `PARTS`; the faults are those of that file."""
+    folder, own = file.path.parent, file.path.name
+    parts = {name: (folder / name).read_text("utf-8", "replace") for name in PARTS if (folder / name).is_file()}
+    for each in _samples(file, parts, config):
+        if isinstance(each, Sample) or own == (each.column if each.column in LINES else TASK):
+            yield each
 
 
 def _part(file: RawFile, archive: zipfile.ZipFile, name: str) -> str:

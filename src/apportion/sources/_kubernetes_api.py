@@ -5,7 +5,7 @@ it the official client says address and credentials, as kubectl would find them:
 the option `context`; exec plug-ins too), else the service account of the pod. Its extra is `kubernetes`.
 
 Lists come in pages; a page token that has expired (410) starts the list again, once: `things` takes the later copy.
-Kinds that the cluster does not know are not asked for. A list shows what exists now, so `pull` is of use daily.
+Kinds that the cluster does not know are not asked for. A list shows what exists now: each pull is kept for itself.
 
 Source: Kubernetes API concepts, "Retrieving large results sets in chunks" and "Discovery"; kubernetes-client/python.
 """
@@ -61,7 +61,7 @@ def _group(client: Client, group: dict[str, Any], wanted: frozenset[str]) -> Ite
 
 
 def _pages(client: Client, path: str) -> Iterator[object]:
-    again = True
+    again, seen = True, set[str]()
     asked: dict[str, Any] = {"limit": PAGE}
     while True:
         try:
@@ -69,12 +69,16 @@ def _pages(client: Client, path: str) -> Iterator[object]:
         except MeterUnreachable as error:
             if error.status != HTTPStatus.GONE or "continue" not in asked or not again:
                 raise
-            again, asked = False, {"limit": PAGE}
+            again, seen, asked = False, set(), {"limit": PAGE}
             continue
         yield found
         token = (found.get("metadata") or {}).get("continue")
         if not token:
             return
+        if token in seen:
+            what = "names a page as the next one that was read already"
+            raise MeterUnreachable(source=client.source_id, url=f"{client.url.rstrip('/')}/{path}", what=what)
+        seen.add(token)
         asked = {"limit": PAGE, "continue": token}
 
 

@@ -24,6 +24,7 @@ from apportion.sources._llm_uses import (
     hour_of,
     labels_of,
     moment,
+    names_in,
     request_of,
     text_of,
 )
@@ -71,12 +72,12 @@ def _line(event: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         line = exact(str(event["message"]))
     except (ValueError, RecursionError):
-        line = None
+        line = str(event["message"])
     if not isinstance(line, dict) or "modelId" not in line:
         raise Unusable(
             "not_an_invocation",
             column="message",
-            example=event["message"],
+            example=names_in(line),
             what="The event of the log group is no model invocation.",
             fix="Fetch the log group that Bedrock writes its invocations to, and only that.",
         )

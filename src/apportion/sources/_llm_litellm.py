@@ -76,7 +76,7 @@ def upstream(provider: str | None, config: SourceConfig) -> str | None:
 
 
 def key_of(value: object) -> str | None:
-    """The key as LiteLLM keeps it, its SHA-256; a key logged as it is becomes that too, and is never stored."""
+    """The key as LiteLLM keeps it, its SHA-256; a key logged as it is becomes that too."""
     text = text_of(value)
     return hashlib.sha256(text.encode()).hexdigest() if text and text.startswith(_PLAIN_KEY) else text
 
@@ -178,7 +178,7 @@ def _parsed(row: Mapping[str, Any], column: str) -> object:
         raise Unusable(
             "bad_json",
             column=column,
-            example=value,
+            example=f"{len(value)} characters",
             what="The text of this column is no JSON.",
             fix="Export the table again, whole.",
         ) from error

@@ -2,6 +2,8 @@
 
 Credentials beside those of every meter: `OPENAI_ADMIN_KEY` and `ANTHROPIC_ADMIN_KEY`, as the makers' own tools read
 them. Anthropic wants its key in a header of its own, so `APPORTION_<SOURCE ID>_TOKEN` is no use there.
+
+OpenAI's and Anthropic's answers hold counts only and are kept as they come; of LiteLLM's see `_llm_kept`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from apportion.errors import ConfigError, MeterUnreachable
+from apportion.sources import _llm_kept
 from apportion.sources._llm_anthropic import GROUPS
 from apportion.sources.readings.client import secret_of
 
@@ -87,14 +90,14 @@ def litellm(client: Client, window: Window) -> Iterator[object]:
         "sort_by": "startTime",
         "sort_order": "asc",
     }
-    yield from _numbered(client, "spend/logs/v2", asked, lambda answer: answer)
+    yield from _numbered(client, "spend/logs/v2", asked, _of_logs)
 
 
 def litellm_daily(client: Client, window: Window) -> Iterator[object]:
     """The sums of the day by model and key."""
     day = f"{window.start:%Y-%m-%d}"
     asked = {"start_date": day, "end_date": day, "page_size": LITELLM_PAGE}
-    yield from _numbered(client, "team/daily/activity", asked, lambda answer: answer.get("metadata") or {})
+    yield from _numbered(client, "team/daily/activity", asked, _of_days)
 
 
 PULLS: Mapping[str, Callable[[Client, Window], Iterator[object]]] = {
@@ -127,18 +130,36 @@ def _numbered(
     client: Client,
     path: str,
     asked: Mapping[str, Any],
-    paging: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    paging: Callable[[Mapping[str, Any]], tuple[object, bool]],
 ) -> Iterator[object]:
+    """The pages 1 to the last, as the answers say; `paging` gives how many there are, and whether more may follow.
+
+    Raises `MeterUnreachable` where more may follow and the answer does not say how many there are.
+    """
     number = 1
     while True:
-        answer = _object(client, path, client.get(path, {**asked, "page": number}))
+        answer = _object(client, path, _llm_kept.get(client, path, {**asked, "page": number}))
         yield answer
-        pages = paging(answer).get("total_pages", 1)
-        if not isinstance(pages, int) or number >= pages:
+        pages, may_go_on = paging(answer)
+        if isinstance(pages, bool) or not isinstance(pages, int) or pages < 1:
+            if may_go_on:
+                raise _fault(client, path, f"does not say how many pages there are after page {number}")
+            return
+        if number >= pages:
             return
         if pages > MOST_PAGES:
             raise _fault(client, path, f"has more than {MOST_PAGES} pages")
         number += 1
+
+
+def _of_logs(answer: Mapping[str, Any]) -> tuple[object, bool]:
+    rows = answer.get("data")
+    return answer.get("total_pages"), isinstance(rows, list) and len(rows) >= LITELLM_PAGE
+
+
+def _of_days(answer: Mapping[str, Any]) -> tuple[object, bool]:
+    """A day does not say of how many rows it is the sum, so any page with a day may have another after it."""
+    return (answer.get("metadata") or {}).get("total_pages"), bool(answer.get("results"))
 
 
 def _object(client: Client, path: str, answer: object) -> Mapping[str, Any]:

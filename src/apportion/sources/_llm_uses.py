@@ -8,6 +8,8 @@ Buckets of an API say all of their interval, so their key is empty and the later
 of an hour, and the next file of it may say others: the sums of a log have the file's first request as key, so files add
 up, while a longer export that begins with the same request replaces the shorter. Requests are not compared one by one:
 a request that stands in two files that begin differently counts twice.
+
+What is told of an hour or day that was not over yet is all of it so far: its interval ends when the file was read.
 """
 
 from __future__ import annotations
@@ -120,7 +122,8 @@ class Sums:
         """The use is in the sums; raises `UnreadableFile` where there would be more than `LARGEST_SUMS`."""
         if use.request is not None and not self.log:
             self.log = hashlib.sha256(use.request.encode(errors="replace")).hexdigest()[:16]
-        key = (use.caller, use.start, use.end, "" if use.request is None else self.log)
+        start, end = self._begun(use)
+        key = (use.caller, start, end, "" if use.request is None else self.log)
         if key not in self.sums:
             self._bounded()
             self.sums[key] = (row, {})
@@ -141,10 +144,23 @@ class Sums:
                         basis=Basis.USED,
                         quantity=quantity,
                         start=start,
-                        end=end,
+                        end=self._so_far(start, end),
                         row=row,
                         key=key,
                     )
+
+    def _begun(self, use: Use) -> tuple[datetime, datetime]:
+        """The interval of a use; of a request in the hour that began at the moment of reading, the hour before.
+
+        Nothing had passed of its own hour. A bucket keeps its interval: it is all told when it is asked for again.
+        """
+        if use.request is not None and use.start == self.file.read_at:
+            return use.start - (use.end - use.start), use.start
+        return use.start, use.end
+
+    def _so_far(self, start: datetime, end: datetime) -> datetime:
+        read_at = self.file.read_at
+        return read_at if read_at is not None and start < read_at < end else end
 
     def _bounded(self) -> None:
         if len(self.sums) >= LARGEST_SUMS:
@@ -283,6 +299,11 @@ def bucket(start: datetime, end: datetime, column: str) -> tuple[datetime, datet
             fix="Fetch the usage again.",
         )
     return start, end
+
+
+def names_in(value: object) -> str:
+    """What a record may be known by: the names of its fields, never their content, which may be a prompt."""
+    return ", ".join(sorted(map(str, value)))[:SHOWN] if isinstance(value, dict) else type(value).__name__
 
 
 def request_of(record: Mapping[str, Any], *columns: str) -> str:

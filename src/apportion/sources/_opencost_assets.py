@@ -30,7 +30,7 @@ def holds_nodes(rows: Mapping[str, Any]) -> bool:
 
 
 def asset_samples(rows: Mapping[str, Any], number: int, cluster: str) -> Iterator[Sample | Fault]:
-    """The capacity of each node and volume of a set; sums over several assets are faults."""
+    """The capacity of each node and volume of a set, without a key (see `opencost`); sums of assets are faults."""
     for name, row in rows_of(rows):
         columns = _HOURS.get(str(row.get("type")))
         if columns is None:
@@ -68,7 +68,6 @@ def _capacity(
                 start=span.start,
                 end=span.end,
                 row=number,
-                key=name,
             )
 
 

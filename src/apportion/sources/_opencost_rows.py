@@ -73,13 +73,16 @@ class _Row:
             start=self.span.start,
             end=self.span.end,
             row=self.number,
-            key=self.name,
+            key=self.name if workload else "",
             devices=_devices(self.fields),
         )
 
 
 def set_samples(rows: Mapping[str, Any], number: int, cluster: str, *, capacity: bool) -> Iterator[Sample | Fault]:
-    """What the containers of one set asked for and used; with `capacity`, also what their nodes had, from idle rows."""
+    """What the containers of one set asked for and used; with `capacity`, also what their nodes had, from idle rows.
+
+    Containers are told apart by their rows' names. Capacity has no key (see `opencost`).
+    """
     idle: list[_Row] = []
     held: list[_Row] = []
     for name, fields in rows_of(rows):
@@ -182,7 +185,7 @@ def _volume_sample(row: _Row, volume: str | None, hours: Decimal, workload: Work
         start=row.span.start,
         end=row.span.end,
         row=row.number,
-        key=row.name,
+        key=row.name if workload else "",
     )
 
 

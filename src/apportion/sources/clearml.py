@@ -5,6 +5,7 @@
 - GPUs: those with readings under `:monitor:gpu`, else those the worker's name lists (`host:gpu0,1`). ClearML honours
   CUDA_VISIBLE_DEVICES. Where it cannot read a utilisation it reports a fixed one (100 by default).
 - Busy time, memory and energy come from offline tasks only: the server's answer holds the last readings.
+- A folder of an offline task may be read while the task runs, and again when it has grown (see `_clearml_offline`).
 - A task that was created or waits in a queue has used nothing. One in progress has no end.
 
 Credentials: those of every meter, or `CLEARML_API_ACCESS_KEY` and `CLEARML_API_SECRET_KEY`, for which the server gives
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Rank
 from apportion.errors import MeterUnreachable, UnknownShape
-from apportion.sources._clearml_offline import TASK, offline_folder, read_folder, read_zip
+from apportion.sources._clearml_offline import PARTS, offline_folder, read_folder, read_zip
 from apportion.sources._clearml_tasks import described, gpu_reading, host_and_gpus
 from apportion.sources._tracked_runs import (
     TrackedRun,
@@ -61,7 +62,7 @@ def read(file: RawFile, config: SourceConfig) -> Iterator[Sample | Fault]:
     if file.name.endswith(".zip"):
         yield from read_zip(file, config)
     elif folder := offline_folder(file):
-        if file.path == folder / TASK:
+        if file.path.parent == folder and file.path.name in PARTS:
             yield from read_folder(file, config)
     else:
         yield from _answered(file, config)
@@ -207,5 +208,6 @@ SOURCE = MeterSource(
     read=read,
     rank=Rank.TRACKER,
     pull=pull,
+    version="2",
     suffixes=(".zip", ".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz"),
 )

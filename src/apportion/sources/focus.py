@@ -67,9 +67,10 @@ def mapping(columns: tuple[str, ...], config: SourceConfig) -> ColumnMapping:
     """The mapping for these raw columns; raises `UnknownShape` where it is no FOCUS file or money cannot be read."""
     raw = RawColumns.of(columns)
     if not recognises(frozenset(columns)):
+        missing = [name for name in ("BilledCost", "ChargePeriodStart") if raw.name(name) is None]
         raise UnknownShape(
             file=config.id,
-            what="has no columns BilledCost and ChargePeriodStart, so it is no FOCUS export.",
+            what=f"has no column {' or '.join(missing)}, so it is no FOCUS export.",
             fix="Export FOCUS cost and usage, or set the kind of the source to what the file is.",
         )
     direct = {name: raw.text(name, *OLDER_NAMES.get(name, ())) for name in _DIRECT if _given(raw, name)}

@@ -8,7 +8,8 @@ Quantities are what pods ask for × the time they ran (`Basis.REQUESTED`), and `
 below a cluster meter: where Prometheus or OpenCost saw the same node in the same hour, theirs count, and this source
 says whose pods they were (`pod:<uid>`). It gives no capacity: it sees the pods of KServe only.
 
-The API knows what exists now: pull daily, or deliver `kubectl get … -o json` files with `read_at`.
+The API knows what exists now, and each pull is kept: pull daily or more often, or deliver `kubectl get … -o json` files
+with `read_at`.
 
 Source: KServe `pkg/constants/constants.go`, `pkg/apis/serving/v1beta1`.
 """
@@ -23,6 +24,7 @@ from apportion.sources._kubernetes_api import lists
 from apportion.sources._kubernetes_labels import Named, named
 from apportion.sources._kubernetes_works import work_samples, works
 from apportion.sources.readings.contract import MeterSource
+from apportion.sources.readings.pulling import Present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +73,7 @@ SOURCE = MeterSource(
     name="kserve",
     title="KServe inference services",
     read=read,
-    pull=pull,
+    pull=Present(pull),
     rank=Rank.NESTED,
     options=frozenset({"context"}),
 )

@@ -11,7 +11,8 @@ Quantities are what pods ask for × the time they ran (`Basis.REQUESTED`), and `
 NESTED, below a cluster meter: where Prometheus or OpenCost saw the same node in the same hour, theirs count, and this
 source says whose pods they were (`pod:<uid>`). It gives no capacity: it sees the pods of jobs and notebooks only.
 
-The API knows what exists now: pull daily, or deliver `kubectl get … -o json` files with `read_at`.
+The API knows what exists now, and each pull is kept: pull daily or more often, or deliver `kubectl get … -o json` files
+with `read_at`.
 
 Source: Kubeflow Trainer `docs/legacy-v1` and `pkg/apis/trainer/v1alpha1`; Kubeflow Pipelines API v2beta1 (runs).
 """
@@ -27,6 +28,7 @@ from apportion.sources._kubernetes_labels import RUN_LABEL, TRAINERS, Named, lab
 from apportion.sources._kubernetes_works import work_samples, works
 from apportion.sources.kserve import SERVICE
 from apportion.sources.readings.contract import MeterSource
+from apportion.sources.readings.pulling import Present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +104,7 @@ SOURCE = MeterSource(
     name="kubeflow",
     title="Kubeflow jobs, notebooks and pipelines",
     read=read,
-    pull=pull,
+    pull=Present(pull),
     rank=Rank.NESTED,
     options=frozenset({"context"}),
 )

@@ -20,7 +20,7 @@ from apportion.errors import UnknownShape
 from apportion.sources import _llm_anthropic, _llm_bedrock, _llm_litellm, _llm_litellm_days, _llm_openai, _llm_otel
 from apportion.sources._llm_pull import pull
 from apportion.sources._llm_records import Record, records
-from apportion.sources._llm_uses import SHOWN, Sums, Use
+from apportion.sources._llm_uses import Sums, Use, names_in
 from apportion.sources.readings.contract import Fault, MeterSource, RawFile, Sample
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _uses(form: Form, record: Record, config: SourceConfig) -> Iterator[Use | Fa
             code="bad_record",
             row=record.row,
             column="",
-            example=_names(record.value),
+            example=names_in(record.value),
             what=f"This record is not built as its kind should be ({type(error).__name__}).",
             fix="Export or fetch the usage again.",
         )
@@ -95,15 +95,10 @@ def _unknown(record: Record) -> Fault:
         code="unknown_record",
         row=record.row,
         column="",
-        example=_names(record.value),
+        example=names_in(record.value),
         what="This record is no usage of language models.",
         fix=KNOWN,
     )
-
-
-def _names(value: object) -> str:
-    """What a record may be known by: the names of its fields, never their content, which may be a prompt."""
-    return ", ".join(sorted(map(str, value)))[:SHOWN] if isinstance(value, dict) else type(value).__name__
 
 
 SOURCE = MeterSource(
@@ -113,7 +108,7 @@ SOURCE = MeterSource(
     rank=Rank.CLUSTER,
     pull=pull,
     complete=True,
-    version="2",
+    version="3",
     suffixes=(
         *(".json", ".jsonl", ".ndjson", ".csv"),
         *(".json.gz", ".jsonl.gz", ".ndjson.gz", ".csv.gz"),

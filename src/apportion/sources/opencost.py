@@ -9,7 +9,8 @@ aggregation, and of `/assets`, of versions 1.x to 3.x. Hours become seconds, ave
 - the volumes of a row (`pvs`) -> storage of that volume; `totalCost` -> `reported_cost`, a list-price estimate.
 
 Rows of what nobody held (`__idle__`, `__unmounted__`) are no workloads. Capacity comes from `/assets`; in a file
-without it, capacity is what the rows of a node (or cluster) held + the idle row of that node (or cluster).
+without it, capacity is what the rows of a node (or cluster) held + the idle row of that node (or cluster). A node or
+volume has one capacity, so neither way gives it a key: of two files, the one delivered later says what a node had.
 
 OpenCost reports no scrape gaps and no pod uids: coverage is 1 throughout, and a pod is known by its name.
 
@@ -117,4 +118,5 @@ SOURCE = MeterSource(
     read=read,
     pull=pull,
     rank=Rank.CLUSTER,
+    version="2",
 )

@@ -6,8 +6,8 @@ nothing of their own. A Ray Serve replica belongs to an endpoint, all else to it
 
 These are logical resources: Ray does not measure what a task uses, and a task that waits in `ray.get` lends its CPUs
 away. Placement groups that hold more than their tasks are not seen. The dashboard lists an actor only some seconds
-after its start, and forgets what has ended when there is too much of it and when the cluster ends: pull often. Seen on
-Ray 2.60: see tests/data/ray.
+after its start, and forgets what has ended when there is too much of it and when the cluster ends: pull often. Each
+pull is kept, so what one of them saw counts. Seen on Ray 2.60: see tests/data/ray.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from apportion.sources._ray_answers import (
 )
 from apportion.sources.readings.answers import answers
 from apportion.sources.readings.contract import Fault, MeterSource, Resource, Sample, Window
+from apportion.sources.readings.pulling import Present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -296,6 +297,6 @@ SOURCE = MeterSource(
     title="Ray jobs, tasks and actors (dashboard API)",
     read=read,
     rank=Rank.NESTED,
-    pull=pull,
+    pull=Present(pull),
     complete=False,
 )

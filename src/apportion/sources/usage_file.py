@@ -254,4 +254,5 @@ SOURCE = MeterSource(
     rank=Rank.NESTED,
     complete=False,
     suffixes=(".csv", ".csv.gz", ".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".parquet"),
+    options=frozenset({"complete"}),
 )

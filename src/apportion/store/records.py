@@ -151,7 +151,7 @@ class Part:
     and rules name for each workload). Its `snapshot_id` is the reading delivered last, its totals are empty.
 
     `id` is a hash of what went in: the snapshot or readings, the ownership version, the versions of the methods. Equal
-    inputs, equal id.
+    inputs, equal id. That of a usage has two halves: what was measured, and by which rules the workloads are owned.
     """
 
     id: str

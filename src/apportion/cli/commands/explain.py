@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from apportion import app
 from apportion.cli import options
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
+from apportion.core.money import from_quanta, quanta
 from apportion.core.targets import EVIDENCE_NAMES, Evidence
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ PIECES = (
     Column("service", "Service"),
     Column("resource_id", "Resource", detail=True),
     Column("description", "What", detail=True),
-    Column("share", "Share"),
+    Column("part", "Share", Kind.SHARE, ratio=True),
+    Column("share", "Interval", detail=True),
     Column("whole_amount", "Of", Kind.EXACT),
     Column("amount", "Amount", Kind.EXACT),
     Column("repairs", "Repaired"),
@@ -41,7 +44,8 @@ PIECES = (
 )
 METERED = (
     Column("charge_id", "Charge"),
-    Column("share", "Share", detail=True),
+    Column("share", "Interval", detail=True),
+    Column("amount", "Amount", Kind.EXACT),
     Column("workload_kind", "Kind", detail=True),
     Column("workload", "Job or endpoint"),
     Column("workload_id", "Id", detail=True),
@@ -133,6 +137,7 @@ def _piece(piece: ChargePiece) -> tuple[Any, ...]:
         piece.service,
         piece.resource_id,
         piece.description,
+        _part(piece),
         _share(piece),
         piece.whole_amount,
         piece.amount,
@@ -151,6 +156,7 @@ def _metered_row(piece: ChargePiece, use: MeteredUse) -> tuple[Any, ...]:
     return (
         piece.charge_id,
         _share(piece),
+        piece.amount,
         piece.workload_kind,
         use.workload_name or piece.workload_id or piece.workload_kind,
         piece.workload_id,
@@ -168,6 +174,11 @@ def _metered_row(piece: ChargePiece, use: MeteredUse) -> tuple[Any, ...]:
     )
 
 
+def _part(piece: ChargePiece) -> Decimal:
+    """The interval's part of its whole, at 18 digits."""
+    return from_quanta((piece.high - piece.low) * quanta(Decimal(1)) // piece.whole)
+
+
 def _share(piece: ChargePiece) -> str:
     return "all" if piece.whole == piece.high - piece.low else f"[{piece.low}, {piece.high}) of {piece.whole}"
 
@@ -180,11 +191,20 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
         Column("owner", "Owner"),
         Column("evidence", "Evidence"),
         Column("rule", "Rule"),
-        Column("share", "Share"),
+        Column("part", "Share", Kind.SHARE, ratio=True),
+        Column("share", "Interval", detail=True),
         Column("amount", metric, Kind.EXACT),
     )
     rows = [
-        (name, piece.owner[name], _tier(piece.evidence[name]), piece.rules[name], _share(piece), piece.amount)
+        (
+            name,
+            piece.owner[name],
+            _tier(piece.evidence[name]),
+            piece.rules[name],
+            _part(piece),
+            _share(piece),
+            piece.amount,
+        )
         for piece in found.pieces
         for name in piece.evidence
     ]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from apportion.app.recording import Recorded
     from apportion.cli.main import Settings
 
-KNOWN = ("team", "model", "project", "environment", "experiment", "name", "node", "resource-id", "cluster", "user")
+KNOWN = (
+    "team", "model", "project", "environment", "experiment", "name", "node", "resource-id", "instance-type", "cluster",
+    "user",
+)  # fmt: skip
 """Options that are columns of a usage file."""
 
 

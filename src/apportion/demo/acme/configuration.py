@@ -52,6 +52,7 @@ paths = ["meters/llm"]
 id = "usage"              # requests, machines and disks of what acme's clouds run by name
 kind = "usage_file"
 paths = ["meters/usage"]
+options.complete = true   # the files name all that ran there: nothing of those machines is unmetered
 """
 """The meters."""
 

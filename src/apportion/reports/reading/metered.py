@@ -110,8 +110,8 @@ def read_usages(asked: Asked, usages: Sequence[Part]) -> None:
             asked.db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {empty} WHERE false")
         return
     for usage in usages:
-        for name in _EMPTY:
-            asked.store.checked(usage.folder / f"{name}.parquet")
+        for file in usage.stored:
+            asked.store.checked(usage.folder / file.name)
     open_usages(asked.db, usages)
 
 

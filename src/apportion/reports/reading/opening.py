@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apportion.core import focus
 from apportion.engine import duck
 from apportion.errors import UnknownName
-from apportion.ledger.filters import as_known
+from apportion.ledger.filters import as_known, job_names
 from apportion.ledger.held import held_parts
 from apportion.reports.reading.contract import Asked
 
@@ -50,7 +50,8 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     paths = [part.allocations for part in run.parts if part.period in months]
     with duck.session(memory=memory, temp=temp) as db:
         db.read_parquet("allocations", [store.checked(path) for path in paths])
-        chosen = as_known(db, filters or {}, also=HOSTS)
+        asked = filters or {}
+        chosen = as_known(db, asked, also=HOSTS, jobs=job_names(db, store, run, asked))
         yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency)
 
 

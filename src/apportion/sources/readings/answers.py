@@ -85,6 +85,11 @@ def _answer(file: RawFile, row: int, text: str) -> Answer:
     return Answer(row, "", {}, file.read_at, found)
 
 
+def poorer(kept: Path) -> Path:
+    """Where the newest answers for a day lie that gave fewer samples than the kept ones, so did not replace them."""
+    return kept.with_suffix(".poorer")
+
+
 def pulled_at(path: Path) -> datetime | None:
     """When the answers in a file that `pull` kept were read; None for any other file."""
     with path.open("rb") as stream:

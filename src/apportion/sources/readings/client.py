@@ -10,8 +10,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from apportion.errors import ConfigError, MeterUnreachable
@@ -46,6 +49,7 @@ class Client:
     keep: TextIO
     read_at: datetime
     timeout: float = 60.0
+    """Seconds that one answer may take from the request to its last byte; then it is asked for again."""
     headers: Headers = field(default_factory=dict, repr=False)
     """Extra headers, secrets among them: never in messages, never kept."""
     tls: ssl.SSLContext | None = None
@@ -79,25 +83,37 @@ class Client:
         return found
 
     def _text(self, method: str, path: str, params: Mapping[str, Any], sent: Mapping[str, Any] | None) -> str:
-        http = self._opened()
         import httpx
 
         last, status, wait = "", None, 0.0
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.sleep(wait)
+            ask = partial(self._answered, self._opened(), method, path, params=params, sent=sent)
             try:
-                with http.stream(method, path, params=None if sent else dict(params), **(sent or {})) as answer:
-                    if answer.status_code == HTTPStatus.OK:
-                        return self._bounded(path, answer)
+                answer, text = _in_time(ask, self.timeout)
+            except (TimeoutError, httpx.TimeoutException):
+                self.close()  # an answer that still drips ends with its connection
+                last = f"did not give its whole answer in {self.timeout:g} seconds (the option timeout_seconds)"
+                status, wait = None, min(2.0**attempt, LONGEST_WAIT)
+                continue
             except httpx.RequestError as error:
                 last, status, wait = f"did not answer ({type(error).__name__})", None, min(2.0**attempt, LONGEST_WAIT)
                 continue
+            if answer.status_code == HTTPStatus.OK:
+                return text
             last, status = f"answered {answer.status_code} {answer.reason_phrase}".rstrip(), answer.status_code
             if answer.status_code not in _WAITABLE:
                 break
             wait = self._wait(path, answer, attempt)
         raise self._fault(path, last, status=status)
+
+    def _answered(
+        self, http: httpx.Client, method: str, path: str, *, params: Mapping[str, Any], sent: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response, str]:
+        """The answer and, where it is a good one, its text."""
+        with http.stream(method, path, params=None if sent else dict(params), **(sent or {})) as answer:
+            return answer, self._bounded(path, answer) if answer.status_code == HTTPStatus.OK else ""
 
     def _bounded(self, path: str, answer: httpx.Response) -> str:
         """The text of an answer, never more of it in memory than may be."""
@@ -147,6 +163,23 @@ class Client:
     def _fault(self, path: str, what: str, *, status: int | None = None) -> MeterUnreachable:
         url = f"{self.url.rstrip('/')}/{path.lstrip('/')}"
         return MeterUnreachable(source=self.source_id, url=url, what=what, status=status)
+
+
+def _in_time(ask: Callable[[], tuple[httpx.Response, str]], seconds: float) -> tuple[httpx.Response, str]:
+    """What a call returns or raises, or `TimeoutError` after so many seconds; it then goes on unseen.
+
+    In a thread, because httpx knows only the time between two bytes, of headers too.
+    """
+    found: Future[tuple[httpx.Response, str]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            found.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return found.result(seconds)
 
 
 def secret_of(name: str) -> str | None:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from apportion.errors import ConfigError
 from apportion.sources.intake.contract import Delivery
 
 if TYPE_CHECKING:
@@ -173,6 +174,22 @@ class MeterSource:
         """The files of a place that belong to the source; a file named by itself always does."""
         named = place.name is not None
         return Delivery(tuple(path for path in place.files() if named or path.lower().endswith(self.suffixes)))
+
+    def is_complete(self, config: SourceConfig) -> bool:
+        """Whether `complete` holds for a configured source: as its kind says, or as its option of that name does.
+
+        Raises `ConfigError` for an option that is neither true nor false.
+        """
+        said = config.options.get("complete", False)
+        if isinstance(said, bool):
+            return self.complete or said
+        raise ConfigError(
+            file="apportion.toml",
+            line=None,
+            key=f"sources.{config.id}.options.complete",
+            what=f"'{said}' is neither true nor false.",
+            fix="Write complete = true where the files name all that ran on their machines.",
+        )
 
 
 COMMON_OPTIONS = frozenset({"url", "cluster", "read_at", "since", "timeout_seconds"})

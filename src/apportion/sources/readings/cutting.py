@@ -17,28 +17,56 @@ if TYPE_CHECKING:
 
     from apportion.engine.duck import DuckDb
 
+_THING = "x_WorkloadId, x_MeteredId, x_Node, x_Cluster, x_Account, x_Measure, x_Basis, x_Key"
+
 # One thing cannot be counted twice at a time: where samples of one key overlap, the one that starts later counts, and
-# of those that start together the one read last, whatever else it says of the work (status, labels, user).
+# of those that start together the one read last, whatever else it says of the work (status, labels, user). Samples that
+# overlap like tiles of a roof end where the next begins. Where one lies inside of another, the time of all of them is
+# cut at every start and end, and each piece is of the last sample that covers it.
 SINGLE = f"""
 CREATE OR REPLACE TEMP TABLE single_samples AS
-WITH latest AS (
-    SELECT r.*, lead(r.x_Start) OVER same AS following
+WITH ordered AS (
+    SELECT r.*, s.x_WorkloadId, s.x_MeteredId, s.x_Node, s.x_Cluster, s.x_Account,
+           lead(r.x_Start) OVER same AS following,
+           max(r.x_End) OVER (same ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered
     FROM raw_samples AS r
     JOIN all_subjects AS s ON s.x_SubjectNo = r.x_SubjectNo
-    WINDOW same AS (
-        PARTITION BY s.x_WorkloadId, s.x_MeteredId, s.x_Node, s.x_Cluster, s.x_Account, r.x_Measure, r.x_Basis, r.x_Key
-        ORDER BY r.x_Start, r.x_RowNo
-    )
+    WINDOW same AS (PARTITION BY {_THING} ORDER BY r.x_Start, r.x_RowNo)
+),
+islands AS (
+    SELECT *, sum(CASE WHEN x_Start < covered THEN 0 ELSE 1 END) OVER (
+               PARTITION BY {_THING} ORDER BY x_Start, x_RowNo ROWS UNBOUNDED PRECEDING
+           ) AS island
+    FROM ordered
+),
+told AS (
+    SELECT *, bool_or(coalesce(x_End < covered, false)) OVER (PARTITION BY {_THING}, island) AS nested FROM islands
+),
+nests AS (
+    SELECT *, dense_rank() OVER (ORDER BY {_THING}, island) AS nest FROM told WHERE nested
+),
+edges AS (
+    SELECT nest, x_Start AS edge FROM nests UNION SELECT nest, x_End FROM nests
+),
+stretches AS (
+    SELECT nest, edge AS low, lead(edge) OVER (PARTITION BY nest ORDER BY edge) AS high FROM edges
 ),
 kept AS (
-    SELECT *, least(x_End, coalesce(following, x_End)) AS until FROM latest
+    SELECT * EXCLUDE (nested), x_Start AS low, least(x_End, coalesce(following, x_End)) AS high
+    FROM told
+    WHERE NOT nested
+    UNION ALL
+    SELECT n.* EXCLUDE (nested, nest), t.low, t.high
+    FROM stretches AS t
+    JOIN nests AS n ON n.nest = t.nest AND n.x_Start <= t.low AND n.x_End >= t.high
+    QUALIFY row_number() OVER (PARTITION BY t.nest, t.low ORDER BY n.x_Start DESC, n.x_RowNo DESC) = 1
 )
-SELECT x_SubjectNo, x_RowNo, x_Start, until AS x_End, x_Measure, x_Basis, x_Coverage, x_Key,
-       {portion("x_Quantity", "0", "epoch_us(until) - epoch_us(x_Start)", "epoch_us(x_End) - epoch_us(x_Start)")}
+SELECT x_SubjectNo, x_RowNo, low AS x_Start, high AS x_End, x_Measure, x_Basis, x_Coverage, x_Key,
+       {portion("x_Quantity", *(f"epoch_us({at}) - epoch_us(x_Start)" for at in ("low", "high", "x_End")))}
            AS x_Quantity,
-       until < x_End AS x_Cut
+       low > x_Start OR high < x_End AS x_Cut
 FROM kept
-WHERE until > x_Start
+WHERE high > low
 """
 
 OVERLAPS = """

@@ -20,7 +20,7 @@ from apportion.sources.intake.files import DeliveredFile, collect
 from apportion.sources.intake.ingest import MEMORY, IngestResult
 from apportion.sources.intake.place import Place
 from apportion.sources.readings import cutting
-from apportion.sources.readings.answers import pulled_at
+from apportion.sources.readings.answers import poorer, pulled_at
 from apportion.sources.readings.columns import FileOfSamples, Subjects
 from apportion.sources.readings.contract import Fault, RawFile
 from apportion.store.records import Scope, Snapshot, SnapshotDraft, SourceFile
@@ -60,7 +60,7 @@ def ingest(
     known = {(snapshot.files[0].sha256, snapshot.files[0].path) for snapshot in alike}
     fresh = [file for file in delivered.files if (file.sha256, file.path) not in known]
     drafts: list[SnapshotDraft] = []
-    loose: list[Problem] = []
+    loose = _forgotten(delivered.files)
     with duck.session(memory=MEMORY, temp=work) as db:
         for done, file in enumerate(fresh):
             progress(f"reading {config.id}", done, len(fresh))
@@ -81,6 +81,25 @@ def ingest(
         files_read=tuple(file.path for file in fresh),
         left_out=delivered.left_out,
     )
+
+
+def _forgotten(delivered: Sequence[DeliveredFile]) -> list[Problem]:
+    """The days of which the API, asked again, gave less than is kept: told for as long as that is so."""
+    told = [(file, pulled_at(poorer(file.local))) for file in delivered if poorer(file.local).exists()]
+    return [
+        Problem(
+            code="day_forgotten",
+            severity=Severity.WARNING,
+            file=file.path,
+            rows="all",
+            row_count=0,
+            column="",
+            example=f"asked again at {read_at.isoformat()}Z" if read_at else "",
+            what="The meter no longer remembers all of this day: asked again, it gave less. What was kept counts.",
+            fix="Nothing, if only its memory is short; to take what it says now, delete the file and pull again.",
+        )
+        for file, read_at in told
+    ]
 
 
 def _gone(current: Sequence[Snapshot], delivered: set[str]) -> list[Problem]:
