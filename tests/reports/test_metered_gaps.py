@@ -100,6 +100,25 @@ def test_storage_and_tokens_have_no_size(metered):  # noqa: F811
     assert unsized(metered) == []
 
 
+def overused(project):
+    return [row[1:] for row in rows(ask(project, "metering-gaps"), "gap", *GAP) if row[0] == "more used than there is"]
+
+
+def test_more_use_than_the_machine_has_is_a_gap_with_its_money(build):  # noqa: F811
+    slipped = use(DAY, "big", "gpu_seconds", 400, unit="gpu_hours", **SERVED) | {"instance_type": "p4d.24xlarge"}
+    ((*figures, why),) = overused(build(CHARGES[:1], [slipped]))
+    assert figures == [NODE_1, 1, 20, 400, 200]
+    assert why.startswith(
+        "Up to 20 GPUs of 8 were held in an hour, so the parts were scaled down: look at quantities"
+    )
+
+
+def test_a_machine_that_is_full_is_no_gap(build):  # noqa: F811
+    full = use(DAY, "ep", "gpu_seconds", 8 * 20, unit="gpu_hours", **SERVED) | {"instance_type": "p4d.24xlarge"}
+    answer = ask(build(CHARGES[:1], [full]), "metering-gaps")
+    assert "more used than there is" not in str(answer.sections)
+
+
 def test_unmetered_time_is_listed_with_its_hours_and_all_of_its_money(build):  # noqa: F811
     # a licence of the same machine and hours is no further hour; the second machine was seen all the time
     charges = (charge("10", FIFTH, NODE_3), charge("4", FIFTH, NODE_3, ServiceName="Licences"), CHARGES[0])

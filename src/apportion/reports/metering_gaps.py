@@ -12,6 +12,7 @@
 - An ambiguous charge: it fits several metered resources equally well, so it was divided by none.
 - Size unknown: a machine of which neither a capacity sample nor its instance type says how much there is, so that those
   who used it pay for all of it. Its money is without unmetered time.
+- More used than there is: a machine of which workloads held more GPUs or cores in an hour than it has.
 - Unmetered time: of a metered resource, the charged time in which no meter looked.
 """
 
@@ -32,7 +33,7 @@ from apportion.metering.usage import RESOURCE_KEY
 from apportion.reports.reading.change import added, rounded
 from apportion.reports.reading.contract import Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered, parts_of
-from apportion.reports.reading.partly_metered import PartlyMetered, unmetered, unsized
+from apportion.reports.reading.partly_metered import PartlyMetered, overused, unmetered, unsized
 from apportion.reports.reading.places import open_places
 from apportion.reports.reading.remarks import NO_METER, missing_metric
 from apportion.reports.reading.sizes import open_sizes
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from apportion.core.config import MeteringConfig
 
 USAGE_GAP, CHARGE_GAP, AMBIGUOUS = "usage without a charge", "charge without usage", "ambiguous charge"
-UNSIZED, UNMETERED = "size unknown", "unmetered time"
+UNSIZED, OVERUSED, UNMETERED = "size unknown", "more used than there is", "unmetered time"
 
 NOTHING = "Every metered resource has a charge, and no charge of its like is without usage."
 
@@ -178,9 +179,11 @@ def _unknown(asked: Asked, sections: Sequence[Section]) -> Iterator[str]:
 
 
 def _partly_metered(asked: Asked, config: MeteringConfig) -> Iterator[tuple[str, Row]]:
-    """Machines of unknown size, unless idle time is to be paid by workloads anyway; then the unmetered time."""
+    """Machines of unknown size, unless idle time is to be paid by workloads anyway; overused ones; unmetered time."""
     for each in unsized(asked) if config.idle != "workloads" else ():
         yield each.currency, _partly_row(UNSIZED, each)
+    for each in overused(asked):
+        yield each.currency, _partly_row(OVERUSED, each)
     for each in unmetered(asked):
         yield each.currency, _partly_row(UNMETERED, each)
 

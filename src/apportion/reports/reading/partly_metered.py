@@ -1,4 +1,4 @@
-"""Resources that meters know in part: machines of unknown size, and the time in which no meter looked."""
+"""Resources of which meters do not tell the whole: unknown sizes, more use than there is, time in which none looked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from apportion.core.measures import Measure, WorkloadKind
+from apportion.core.money import plain
 from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
 from apportion.reports.reading.metered import parts_of
@@ -52,6 +53,44 @@ FROM costs AS c
 JOIN unsized AS u ON u.resource_key = c.resource_key
 JOIN resources AS r ON r.x_ResourceNo = u.x_ResourceNo
 LEFT JOIN held AS h ON h.x_ResourceNo = u.x_ResourceNo
+ORDER BY c.BillingCurrency, c.cost DESC NULLS LAST, c.resource_key
+"""
+
+# One in a hundred is clocks and roundings. What a machine has is what a meter said of the hour, else its size.
+OVERUSED = f"""
+WITH costs AS ({_COSTS}),
+held AS (
+    SELECT x_ResourceNo, x_Hour, x_Measure, sum(quantity) AS quantity, count(DISTINCT x_WorkloadNo) AS workloads
+    FROM work_hours
+    WHERE x_Measure IN ('{Measure.GPU_SECONDS}', '{Measure.CPU_CORE_SECONDS}')
+    GROUP BY ALL
+),
+had AS (
+    SELECT x_ResourceNo, x_Hour, x_Measure, max(x_Quantity) AS quantity
+    FROM usage
+    WHERE x_WorkloadNo IS NULL
+    GROUP BY ALL
+),
+sized AS (
+    SELECT h.*, coalesce(c.quantity, z.size * 3600) AS most
+    FROM held AS h
+    LEFT JOIN had AS c ON c.x_ResourceNo = h.x_ResourceNo AND c.x_Hour = h.x_Hour AND c.x_Measure = h.x_Measure
+    LEFT JOIN machine_sizes AS z ON z.x_ResourceNo = h.x_ResourceNo AND z.x_Measure = h.x_Measure
+),
+beyond AS (
+    SELECT x_ResourceNo, max(workloads) AS workloads, count(DISTINCT x_Hour) AS hours,
+           sum(quantity) FILTER (WHERE x_Measure = '{Measure.GPU_SECONDS}') AS gpu,
+           sum(quantity) FILTER (WHERE x_Measure = '{Measure.CPU_CORE_SECONDS}') AS cpu,
+           arg_max({{{{'measure': x_Measure, 'held': quantity, 'most': most}}}}, quantity / most) AS worst
+    FROM sized
+    WHERE most > 0 AND quantity * 100 > most * 101
+    GROUP BY x_ResourceNo
+)
+SELECT c.BillingCurrency, coalesce(r.x_Node, r.x_MeteredId, r.x_Account), r.x_MeteredId, c.services, r.x_Account,
+       b.workloads, b.hours, b.gpu, b.cpu, c.cost, b.worst
+FROM costs AS c
+JOIN beyond AS b ON b.x_ResourceNo = c.x_ResourceNo
+JOIN resources AS r ON r.x_ResourceNo = b.x_ResourceNo
 ORDER BY c.BillingCurrency, c.cost DESC NULLS LAST, c.resource_key
 """
 
@@ -107,10 +146,11 @@ ORDER BY c.BillingCurrency, c.cost DESC NULLS LAST, c.resource_key
 
 @dataclass(frozen=True, slots=True)
 class PartlyMetered:
-    """A resource that meters know in part, and the money that this concerns.
+    """A resource of which meters do not tell the whole, and the money that this concerns.
 
-    `hours` are those in which a machine of unknown size was used, or the charged ones in which no meter looked; `gpu`
-    and `cpu` are seconds that workloads held. What does not apply is None.
+    `hours` are those in which a machine of unknown size was used, those in which more was used than there is, or the
+    charged ones in which no meter looked; `gpu` and `cpu` are seconds that workloads held in them. What does not apply
+    is None.
     """
 
     currency: str
@@ -145,6 +185,20 @@ def _size_wanted(instance_type: str | None, of: list[str]) -> str:
     if instance_type:
         return f'{what}: say it in [metering.machines."{instance_type}"], or read capacity samples.'
     return f"{what}: let its meter name the instance type, for [metering.machines], or read capacity samples."
+
+
+def overused(asked: Asked) -> Iterator[PartlyMetered]:
+    """Machines of which more was held than they have, with what those that used them pay for, the costliest first.
+
+    `open_sizes` must have been called.
+    """
+    for currency, name, key, services, account, workloads, hours, gpu, cpu, cost, worst in _rows(asked, OVERUSED, "<>"):
+        held, most = (plain(round(worst[which] / 3600, 2)) for which in ("held", "most"))
+        why = (
+            f"Up to {held} {_WORDS[Measure(worst['measure'])]} of {most} were held in an hour, so the parts were scaled"
+            " down: look at quantities and units, and at the size of the machine."
+        )
+        yield PartlyMetered(currency, name, key, services, account, cost, Fraction(hours), why, workloads, gpu, cpu)
 
 
 def unmetered(asked: Asked) -> Iterator[PartlyMetered]:
