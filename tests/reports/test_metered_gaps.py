@@ -108,9 +108,7 @@ def test_more_use_than_the_machine_has_is_a_gap_with_its_money(build):  # noqa: 
     slipped = use(DAY, "big", "gpu_seconds", 400, unit="gpu_hours", **SERVED) | {"instance_type": "p4d.24xlarge"}
     ((*figures, why),) = overused(build(CHARGES[:1], [slipped]))
     assert figures == [NODE_1, 1, 20, 400, 200]
-    assert why.startswith(
-        "Up to 20 GPUs of 8 were held in an hour, so the parts were scaled down: look at quantities"
-    )
+    assert why.startswith("Up to 20 GPUs of 8 were held in an hour, so the parts were scaled down: look at quantities")
 
 
 def test_a_machine_that_is_full_is_no_gap(build):  # noqa: F811

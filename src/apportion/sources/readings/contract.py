@@ -1,8 +1,9 @@
 """What a meter source has to say: which samples a raw file holds, and how to fetch raw files from an API.
 
-A meter is read in two steps that never mix. `pull` asks the API for one UTC day and keeps every answer as it came, one
-JSON line each (`answers.Answer`). `read` turns one file, pulled or delivered by the user, into samples. So what was
-read can always be read again, and a file saved by hand works like the API.
+A meter is read in two steps that never mix. `pull` asks the API for one UTC day, or once where it tells only what is
+now (`pulling.Present`), and keeps every answer as it came, one JSON line each (`answers.Answer`); what nobody may keep,
+such as prompts, a source takes out first. `read` turns one file, pulled or delivered by the user, into samples. So what
+was read can always be read again, and a file saved by hand works like the API.
 
 Rules that hold for every source:
 
@@ -153,8 +154,8 @@ class MeterSource:
     """A source of samples: the frozen value `SOURCE` of one file.
 
     `read` gives the samples and faults of one file, in file order, and raises `UnknownShape` for a file of another
-    kind. `pull` asks an API, through the client, for one day; the client keeps each answer; None where there is no API.
-    `suffixes` are the file names that belong to it.
+    kind. `pull` asks an API, through the client, for a window of time; the client keeps each answer; None where there
+    is no API. `suffixes` are the file names that belong to it.
     """
 
     name: str
