@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
 from tests.company import write_company
 from tests.sail import sail_server
 
 from apportion import app
-
-# A process of pytest-xdist is told a width, which would be that of every table, and its `__main__` has no file, which
-# pyspark takes for one of its own doctests.
-os.environ.pop("COLUMNS", None)
-if not hasattr(sys.modules["__main__"], "__file__"):
-    sys.modules["__main__"].__file__ = "pytest"
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ REFUSED = [
     ("bill.csv", b",,\n1,2,3\n", "has no header."),
     ("bill.csv.gz", gzip.compress(GOOD.encode() * 2000)[:-300], "Unexpected end of GZIP stream"),
     ("bill.csv.gz", b"\x1f\x8b\x08", "is no complete gzip file"),
-    ("bill.csv.gz", gzip.compress(b""), "is empty."),
+    ("bill.csv.gz", gzip.compress(b"", mtime=0), "is empty."),
     ("bill.jsonl", b"{no json\n", "holds no JSON object."),
 ]
 
