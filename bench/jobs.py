@@ -77,10 +77,14 @@ def attribution(parquet: Path, _csv: Path) -> None:
 
 def _run_under_a_new_rule(folder: Path) -> None:
     """A rule that names no charge of the bill: all of it is allocated anew."""
-    from apportion import app
-
     config = folder / "apportion.toml"
     config.write_text(config.read_text() + f'"{time.time_ns()}" = {{ team = "team-1" }}\n')
+    _run(folder)
+
+
+def _run(folder: Path) -> None:
+    from apportion import app
+
     with app.open_project(folder) as project:
         app.run(project)
 
@@ -107,13 +111,10 @@ def metered_hourly_again(parquet: Path, _csv: Path) -> None:
 
 def _run_with_a_new_machine(folder: Path) -> None:
     """A machine type that nobody has: all that meters divide is divided and allocated anew."""
-    from apportion import app
-
     config = folder / "apportion.toml"
     size = "{ gpus = 1, cpu_cores = 1, memory_gib = 1 }"
     config.write_text(f'metering.machines."none-{time.time_ns()}" = {size}\n' + config.read_text())
-    with app.open_project(folder) as project:
-        app.run(project)
+    _run(folder)
 
 
 METERS = """
@@ -136,8 +137,7 @@ def _metered(parquet: Path, kind: str) -> None:
     with app.open_project(folder) as project:
         app.ingest(project, source="meters")
     began = time.perf_counter()
-    with app.open_project(folder) as project:
-        app.run(project)
+    _run(folder)
     print(f"after its ingest: {time.perf_counter() - began:.2f} s", file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ usage, 3 a check failed).
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,11 @@ class ConfigError(ApportionError):
         self.file = file
         self.line = line
         self.key = key
+
+    @classmethod
+    def of_option(cls, source_id: str, option: str, *, what: str, fix: str) -> Self:
+        """The fault of an option of a source, whose line only the reader of the file knows."""
+        return cls(file="apportion.toml", line=None, key=f"sources.{source_id}.options.{option}", what=what, fix=fix)
 
 
 class NoProject(ApportionError):

@@ -51,8 +51,6 @@ _FIRST = {
     **dict.fromkeys(focus.COSTS, "BilledCost"),
     **{name: "ConsumedQuantity" for name in focus.METRICS if name not in focus.COSTS},
 }
-
-
 _FIRSTS = tuple(dict.fromkeys(_FIRST.values()))
 
 

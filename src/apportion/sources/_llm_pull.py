@@ -40,10 +40,9 @@ def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[objec
     """The answers of one day, page by page; the option `api` says of whom. Raises `ConfigError` for another value."""
     api = str(config.options.get("api", ""))
     if api not in PULLS:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.api",
+        raise ConfigError.of_option(
+            config.id,
+            "api",
             what=f"'{api}' is no API of LLM usage." if api else "It is not said which API the usage comes from.",
             fix=f"Write api = one of {', '.join(sorted(PULLS))}.",
         )

@@ -123,10 +123,9 @@ _CARRIED = (
 def _kind(config: SourceConfig) -> str:
     kind = config.options.get("cost", "actual")
     if kind not in KINDS:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.cost",
+        raise ConfigError.of_option(
+            config.id,
+            "cost",
             what=f"'{kind}' is not a kind of cost.",
             fix='Write cost = "actual" or cost = "amortized".',
         )

@@ -82,10 +82,9 @@ def pull(client: Client, window: Window, config: SourceConfig) -> Iterable[objec
 def _which(config: SourceConfig) -> str:
     which = str(config.options.get("artifacts", WHICH_ARTIFACTS[0]))
     if which not in WHICH_ARTIFACTS:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.artifacts",
+        raise ConfigError.of_option(
+            config.id,
+            "artifacts",
             what=f"'{which}' says nothing about artifacts.",
             fix=f"Write one of: {', '.join(WHICH_ARTIFACTS)}.",
         )

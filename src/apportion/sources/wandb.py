@@ -98,10 +98,9 @@ def _projects(config: SourceConfig) -> list[tuple[str, str]]:
     named = config.options.get("projects")
     pairs = [str(name).split("/") for name in (named if isinstance(named, list | tuple) else ())]
     if not pairs or any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - entity and project
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.projects",
+        raise ConfigError.of_option(
+            config.id,
+            "projects",
             what="the API has to be told which projects to read.",
             fix='Write, for example: projects = ["my-team/fraud", "my-team/churn"]',
         )

@@ -184,10 +184,9 @@ class MeterSource:
         said = config.options.get("complete", False)
         if isinstance(said, bool):
             return self.complete or said
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.complete",
+        raise ConfigError.of_option(
+            config.id,
+            "complete",
             what=f"'{said}' is neither true nor false.",
             fix="Write complete = true where the files name all that ran on their machines.",
         )

@@ -203,10 +203,9 @@ def _told(config: SourceConfig) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.read_at",
+        raise ConfigError.of_option(
+            config.id,
+            "read_at",
             what=f"'{text}' is no moment.",
             fix='Write it like "2026-11-01T00:00:00Z".',
         ) from error

@@ -63,10 +63,9 @@ def pull(
     `UnknownShape` or `UnreadableFile` where a day's new answers cannot be read; the kept ones stay.
     """
     if source.pull is None:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.url",
+        raise ConfigError.of_option(
+            config.id,
+            "url",
             what=f"'{config.kind}' has no API to ask.",
             fix="Give paths of files instead.",
         )
@@ -163,10 +162,9 @@ def _timeout(config: SourceConfig) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= DAY_SECONDS:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.timeout_seconds",
+        raise ConfigError.of_option(
+            config.id,
+            "timeout_seconds",
             what=f"'{text}' is no number of seconds.",
             fix="Write a number above 0, such as 60.",
         )
@@ -180,10 +178,9 @@ def _since(config: SourceConfig) -> date | None:
     try:
         return date.fromisoformat(str(text))
     except ValueError as error:
-        raise ConfigError(
-            file="apportion.toml",
-            line=None,
-            key=f"sources.{config.id}.options.since",
+        raise ConfigError.of_option(
+            config.id,
+            "since",
             what=f"'{text}' is no day.",
             fix='Write it like "2026-10-01".',
         ) from error
