@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import usage
+from bench import sharing, usage
 from bench.bill import paths
 from bench.jobs import JOBS
 
@@ -42,6 +42,7 @@ def main() -> None:
             )
         for above, below, words in AIMS:
             print(f"  {words}: {measured[above]['wall'] / measured[below]['wall']:.2f} ×")
+    sharing.measure()
 
 
 def _measured(name: str, parquet: Path, csv: Path) -> dict[str, float]:

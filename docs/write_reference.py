@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apportion.allocation.methods import SOCKET as METHODS
 from apportion.cli.main import GROUPS, cli
 from apportion.core import focus, tables
-from apportion.core.config_file import DEFAULT_KEYS, FIELDS
+from apportion.core.config_condition import FIELDS, OWNER_FIELDS
+from apportion.core.config_file import DEFAULT_KEYS
+from apportion.core.config_pools import WITHIN
 from apportion.core.measures import UNITS
 from apportion.core.money import plain
+from apportion.core.ready_made import ABOUT
 from apportion.metering.weights import SHIPPED
 from apportion.reports import SOCKET as REPORTS
 from apportion.sources import SOCKET as SOURCES
@@ -68,6 +72,12 @@ def stored_tables() -> str:
         "hours": tables.HOURS,
         "workloads": tables.WORKLOADS,
         "resources": tables.RESOURCES,
+        "pools": tables.POOLS,
+        "cells": tables.CELLS,
+        "weights": tables.WEIGHTS,
+        "receivers": tables.RECEIVERS,
+        "taken": tables.TAKEN,
+        "shared": tables.SHARED,
     }
     for name, columns in named.items():
         lines += [f"## {name}", "", "| column | type |", "|---|---|"]
@@ -77,12 +87,14 @@ def stored_tables() -> str:
 
 
 def plug_ins() -> str:
-    """Every source and report by name."""
-    lines = ["# Sources and reports", "", "A plug-in is one file that holds one value.", "", "## Sources", ""]
+    """Every source, report and allocation method by name."""
+    lines = ["# Sources, reports and methods", "", "A plug-in is one file that holds one value.", "", "## Sources", ""]
     lines += ["| kind | reads |", "|---|---|"]
     lines += [f"| {name} | {SOURCES.load(name).title} |" for name in SOURCES.names()]
     lines += ["", "## Reports", "", "| file | answers |", "|---|---|"]
     lines += [f"| {name} | {REPORTS.load(name).title} |" for name in REPORTS.names()]
+    lines += ["", "## Allocation methods", "", "| name | weighs by | it is |", "|---|---|---|"]
+    lines += [f"| {name} | {METHODS.load(name).basis} | {METHODS.load(name).title} |" for name in METHODS.names()]
     return "\n".join([*lines, ""])
 
 
@@ -90,7 +102,12 @@ def vocabulary() -> str:
     """What a configuration can name: rule fields, default tag keys, metrics."""
     lines = ["# Words of the configuration", "", "## Fields of a rule's `when`", ""]
     lines += [f"- `{field}`, `{field}_matches`" for field in FIELDS]
-    lines += ["- `tags`, `tags_match`", "", "## Tag keys where `[tags.keys]` names none", ""]
+    lines += ["- `tags`, `tags_match`", "", "## Fields of a pool's `when` and `receivers`, beside these", ""]
+    lines += [f"- `{field}`, `{field}_matches`" for field in OWNER_FIELDS]
+    lines += ["", "## What a pool's `within` can name", "", *(f"- `{field}`" for field in WITHIN), ""]
+    lines += ["## Ready-made pools", "", "| name | takes |", "|---|---|"]
+    lines += [f"| `{name}` | {words} |" for name, words in ABOUT.items()]
+    lines += ["", "## Tag keys where `[tags.keys]` names none", ""]
     lines += [f"- {dimension}: {', '.join(f'`{key}`' for key in keys)}" for dimension, keys in DEFAULT_KEYS.items()]
     lines += ["", "## Metrics", "", *(f"- {metric}" for metric in focus.METRICS), ""]
     lines += ["## Measures of meters", "", "| measure | unit |", "|---|---|"]

@@ -162,6 +162,36 @@ class BadWeights(ApportionError):
         )
 
 
+class PoolsOverlap(ApportionError):
+    """Two pools of one stage take the same cost."""
+
+    def __init__(self, one: str, other: str, stage: int, service: str) -> None:
+        super().__init__(
+            f"The pools '{one}' and '{other}' of stage {stage} both take cost of {service}.",
+            "Give one of them a later stage: the earlier goes first. Or narrow what one of them takes.",
+        )
+
+
+class TooManyReceivers(ApportionError):
+    """A method that weighs few receivers only has more."""
+
+    def __init__(self, pool: str, method: str, receivers: int, most: int) -> None:
+        super().__init__(
+            f"The pool '{pool}' has {receivers} receivers; the method '{method}' can weigh {most}.",
+            "Choose a coarser grain, receivers that are fewer, a narrower 'within', or another method.",
+        )
+
+
+class OnlyEachOther(ApportionError):
+    """Reciprocal pools that give to nobody but each other: their equations have no answer."""
+
+    def __init__(self, pools: list[str], currency: str) -> None:
+        super().__init__(
+            f"The pools {', '.join(pools)} give their {currency} only to each other.",
+            "Give at least one of them receivers outside of the circle.",
+        )
+
+
 class Busy(ApportionError):
     """Another process is writing to this project."""
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from apportion.allocation import weighing
-from apportion.allocation.weighing import Method, weighed
+from apportion.allocation.weighing import Basis, Method, weighed
 from apportion.core.config_file import parse_config
 from apportion.errors import BadWeights, ConfigError, UnknownName
 
@@ -47,17 +47,17 @@ def test_an_unknown_method_is_refused_with_the_known_ones():
 def test_a_method_that_breaks_its_promise_is_refused(monkeypatch, given):
     class Loads:
         def load(self, _name):
-            return Method("bad", "Bad", lambda _receivers: given)
+            return Method("bad", "Bad", Basis.NOTHING, lambda _known: given)
 
     monkeypatch.setattr(weighing, "SOCKET", Loads())
-    with pytest.raises(BadWeights, match="The method 'even' gave rule 'x' the weights"):
+    with pytest.raises(BadWeights, match="The method 'bad' gave rule 'x' the weights"):
         weights("even", '{ team = "a" }, { team = "b" }')
 
 
 def test_who_weighs_nothing_gets_nothing(monkeypatch):
     class Loads:
         def load(self, _name):
-            return Method("one", "One", lambda receivers: [0] * (len(receivers) - 1) + [7])
+            return Method("one", "One", Basis.NOTHING, lambda known: [0] * (len(known.basis) - 1) + [7])
 
     monkeypatch.setattr(weighing, "SOCKET", Loads())
     assert weights("even", '{ team = "a" }, { team = "b" }') == [7]

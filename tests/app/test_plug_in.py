@@ -32,9 +32,9 @@ REPORT = Report("charge_count", "How many charges there are", answer)
 
 METHOD = '''
 """A toy method: the first receiver gets three quarters, the others one quarter each of the same size."""
-from apportion.allocation.weighing import Method
+from apportion.allocation.weighing import Basis, Method
 
-METHOD = Method("first_most", "Most for the first", lambda receivers: [3] + [1] * (len(receivers) - 1))
+METHOD = Method("first_most", "Most for the first", Basis.NOTHING, lambda known: [3] + [1] * (len(known.basis) - 1))
 '''
 
 CONFIG = """

@@ -42,7 +42,8 @@ FAULTS = [
         RULE + 'when = { servce = "a" }\nset = { team = "b" }\n',
         "apportion.toml:5: rules[1].when.servce: there is no field 'servce'. Did you mean 'service'? Known: provider, "
         "service, account, account_name, resource_id, resource_name, resource_type, resource_group, region, sku, "
-        "sku_meter, charge_category, charge_description, each also with _matches, tags, tags_match.",
+        "sku_meter, charge_category, charge_description, charge_class, service_category, service_subcategory, "
+        "pricing_category, commitment, commitment_status, invoice, each also with _matches, tags, tags_match.",
     ),
     (
         RULE + 'when = { service_matches = "(?=a)" }\nset = { team = "b" }\n',

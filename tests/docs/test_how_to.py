@@ -25,7 +25,7 @@ WORDS = frozenset(re.findall(r"`([^`\n]+)`", USAGE))
 def test_a_piece_of_configuration_is_one_that_a_project_takes(block, tmp_path):
     (tmp_path / "apportion.toml").write_text(f'[project]\nname = "acme"\n{block}', "utf-8")
     config, _ = read_config(tmp_path)
-    assert config.sources or config.rules or block.startswith("[metering")
+    assert config.sources or config.rules or config.pools or block.startswith("[metering")
 
 
 def test_there_are_pieces_of_configuration():

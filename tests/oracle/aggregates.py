@@ -10,22 +10,20 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.oracle.plan import GIVEN, KEEP, Case, NotApplicable, Plan, StrangeShape, number, only
+from tests.oracle.plan import GIVEN, KEEP, NotApplicable, Plan, StrangeShape, number, only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tests.oracle.book import Piece, Scene, Seen
-    from tests.oracle.plan import Answer
+    from tests.oracle.book import Scene
+    from tests.oracle.plan import Answer, Case
+    from tests.oracle.seen import Piece, Seen
 
-UNKNOWN, IDLE = "__unallocated__", "__idle__"
+UNKNOWN, IDLE, UNMOUNTED = "__unallocated__", "__idle__", "__unmounted__"
 MACHINE, OTHERS = ("cpu", "ram", "gpu"), ("pv", "network", "lb")
-SHARED = "shared cost (issue #4): a pool is shared between teams"
 NEGATIVE = (
     "a negative idle line: use beyond capacity scales to the machine here (design §4), a machine never owes its tenants"
 )
-EVEN = "idle in even parts: idle goes to who used the machine, to its owner, or stays"
-_OPTIONS = ("share_idle", "idle_by", "split_idle", "filter", "merge_unallocated", "share_split")
 Row = dict[str, Any]
 
 
@@ -38,31 +36,18 @@ def rows_of(case: Case, datasets: Mapping[str, Any]) -> list[Row]:
     return list(found["rows"])
 
 
-def planned(case: Case, scene: Scene, datasets: Mapping[str, Any], tags: Mapping[str, str]) -> Plan:
-    """The plan of a case that says `aggregate_by` and `options`; `tags`: label -> the dimension that is told by it."""
-    options = case["options"]
-    if "share" in options or "shared_hourly_cost" in options:
-        raise NotApplicable(SHARED)
-    only(options, *_OPTIONS)
-    if options.get("share_idle", "none") == "even":
-        raise NotApplicable(EVEN)
-    return plan_rows(scene, rows_of(case, datasets), case["aggregate_by"], options, tags)
-
-
 def plan_rows(
     scene: Scene, rows: Sequence[Row], by: Sequence[str], options: Mapping[str, Any], tags: Mapping[str, str]
 ) -> Plan:
     """Rows billed and metered, and summed by the fields of `by`."""
     given, splits = options.get("share_idle", "none") == "weighted", bool(options.get("split_idle"))
-    if not given and any(number(row.get(part, 0)) < 0 for row in rows for part in MACHINE):
-        raise NotApplicable(NEGATIVE)
     place = options.get("idle_by", "cluster")
     _build(scene, rows, place)
-    passes = _filter(options.get("filter"))
+    passes = passing(options.get("filter"), {})
     merged = bool(options.get("merge_unallocated"))
 
     def key(piece: Piece) -> str:
-        values = [_field(piece, field, tags) for field in by]
+        values = [field_of(piece, field, tags) for field in by]
         return UNKNOWN if merged and UNKNOWN in values else "/".join(values)
 
     def idle_key(piece: Piece) -> str:
@@ -74,7 +59,12 @@ def plan_rows(
         return _filtered(seen, key, idle_key, passes, given=given)
 
     settings = (KEEP, GIVEN) if options.get("filter") is not None else (GIVEN if given else KEEP,)
-    return Plan(scene, settings, answer, closed=True)
+    return Plan(scene, settings, answer, closed=True, differs="" if given else negative(rows))
+
+
+def negative(rows: Sequence[Row]) -> str:
+    """Why ours differs where idle is below 0; nothing where it is not."""
+    return NEGATIVE if any(number(row.get(part, 0)) < 0 for row in rows for part in MACHINE) else ""
 
 
 def _summed(seen: Seen, key: Callable[[Piece], str], idle_key: Callable[[Piece], str]) -> Answer:
@@ -110,54 +100,72 @@ def _chosen(seen: Seen, key: Callable[[Piece], str], passes: Callable[[Piece], b
 
 def _build(scene: Scene, rows: Sequence[Row], place: str) -> None:
     machines: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    others: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in rows:
-        _external(scene, row)
-        machine = str(row.get(place) or row.get("cluster", ""))
         for part in MACHINE:
-            machines[machine][part] += number(row.get(part, 0))
-        for part in OTHERS:
-            others[str(row.get("cluster", "")), part] += number(row.get(part, 0))
-        if not row.get("idle"):
-            _work(scene, row, machine)
+            machines[machine_of(row, place)][part] += number(row.get(part, 0))
+        for part in MACHINE if not row.get("idle") else ():
+            if number(row.get(part, 0)):
+                scene.hold(row["name"], machine_of(row, place), part, number(row[part]), **about(row))
+    refuse_below_nothing(machines)
     for machine, has in machines.items():
         if any(has.values()):
             scene.machine(machine, has={part: amount for part, amount in has.items() if amount})
             scene.charge(machine, sum(has.values(), Decimal(0)))
-    for (cluster, part), cost in others.items():
-        if cost:
-            scene.charge(f"{part} of {cluster}", cost)
+    build_others(scene, rows)
 
 
-def _external(scene: Scene, row: Row) -> None:
-    """Cost that the bill gives with its tags: no meter knows of it."""
-    if number(row.get("external", 0)):
-        scene.charge(f"external {row['name']}", number(row["external"]), tags=_labels(row))
+def refuse_below_nothing(machines: Mapping[str, Mapping[str, Decimal]]) -> None:
+    """Raises `NotApplicable` where a machine would cost less than nothing, whatever is used of it."""
+    if any(cost < 0 for has in machines.values() for cost in has.values()):
+        raise NotApplicable(NEGATIVE)
 
 
-def _work(scene: Scene, row: Row, machine: str) -> None:
-    about = {"labels": _labels(row), "name": row.get("pod", row["name"])}
-    about["namespace"] = f"{row.get('cluster', '')}/{row.get('namespace', '')}"
-    for part in MACHINE:
-        if number(row.get(part, 0)):
-            scene.hold(row["name"], machine, part, number(row[part]), **about)
-    for part in OTHERS:
-        if number(row.get(part, 0)):
-            name = f"{part} of {row.get('cluster', '')}"
-            if part == "pv":
-                scene.hold(row["name"], name, part, number(row[part]), **about)
-            else:
-                scene.use(row["name"], name, "requests", number(row[part]) * 1000, basis="used", **about)
+def machine_of(row: Row, place: str) -> str:
+    """The node or cluster whose idle a row is given, or is."""
+    return str(row.get(place) or row.get("cluster", ""))
+
+
+def build_others(scene: Scene, rows: Sequence[Row]) -> None:
+    """Disks, networks and load balancers; what the bill gives with its tags, and volumes that nobody mounts."""
+    others: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if number(row.get("external", 0)):
+            scene.charge(f"external {row['name']}", number(row["external"]), tags=labels_of(row))
+        for part in OTHERS:
+            cost = number(row.get(part, 0))
+            if cost and UNMOUNTED in row["name"]:
+                scene.charge(f"{part} of {row['name']}", cost, tags=labels_of(row), about="unmounted")
+            elif cost:
+                name = f"{part} of {row.get('cluster', '')}"
+                others[name, part] += cost
+                if not row.get("idle"):
+                    _other(scene, row, name, part)
+    for (name, _), cost in others.items():
+        scene.charge(name, cost)
+
+
+def _other(scene: Scene, row: Row, name: str, part: str) -> None:
+    if part == "pv":
+        scene.hold(row["name"], name, part, number(row[part]), **about(row))
+    else:
+        scene.use(row["name"], name, "requests", number(row[part]) * 1000, basis="used", **about(row))
+
+
+def about(row: Row) -> dict[str, Any]:
+    """What a meter says of the workload of a row."""
+    namespace = f"{row.get('cluster', '')}/{row.get('namespace', '')}"
+    return {"labels": labels_of(row), "name": row.get("pod", row["name"]), "namespace": namespace}
 
 
 _PLAIN = ("cluster", "node", "namespace", "pod", "container", "controller", "controllerKind")
 
 
-def _labels(row: Row) -> dict[str, str]:
+def labels_of(row: Row) -> dict[str, str]:
     """Labels as they are, annotations and what else a row says of its pod each under a name of its own."""
     told = {f"row:{name}": str(row[name]) for name in _PLAIN if row.get(name)}
     if "row:controllerKind" in told:
         told["row:kind and controller"] = f"{row['controllerKind']}:{row['controller']}"
+        told[f"row:{row['controllerKind']}"] = str(row["controller"])
     if row.get("services"):
         told["row:service"] = str(row["services"][0])
     notes = {f"annotation:{name}": str(value) for name, value in row.get("annotations", {}).items()}
@@ -167,40 +175,43 @@ def _labels(row: Row) -> dict[str, str]:
 _OF_KIND = ("daemonset", "statefulset", "deployment", "job", "replicaset")
 
 
-def _field(piece: Piece, field: str, tags: Mapping[str, str]) -> str:
-    """The value of a field: of a label the tag room's answer, of anything else what the run's workloads say."""
+def field_of(piece: Piece, field: str, tags: Mapping[str, str]) -> str:
+    """The value of a field: as the dimension says that tells it, else as the run's workloads and the bill's tags do."""
     if field in tags:
         value = piece.owner[tags[field]]
         return UNKNOWN if value == "unallocated" else value
     known = piece.labels or piece.tags
-    if field in ("cluster", "namespace"):
+    if field in ("cluster", "namespace") and piece.namespace:
         cluster, _, namespace = piece.namespace.partition("/")
         return (cluster if field == "cluster" else namespace) or UNKNOWN
-    return known.get(_key_of(field, known), UNKNOWN)
+    return next((known[key] for key in keys_of(field) if key in known), UNKNOWN)
 
 
-def _key_of(field: str, known: Mapping[str, str]) -> str:
-    """Under which key of a workload's labels the field stands."""
+def keys_of(field: str) -> tuple[str, ...]:
+    """The labels that tell a field, in order of preference."""
     scope, colon, name = field.partition(":")
-    if field in _OF_KIND:
-        return "row:controller" if known.get("row:controllerKind") == field else ""
     if field == "controller":
-        return "row:kind and controller" if "row:controllerKind" in known else "row:controller"
-    if field in _PLAIN or field == "service":
-        return f"row:{field}"
+        return ("row:kind and controller", "row:controller")
+    if field in (*_PLAIN, *_OF_KIND, "service"):
+        return (f"row:{field}",)
     if colon and scope in ("label", "annotation"):
-        return name if scope == "label" else field
+        return (name if scope == "label" else field,)
     raise StrangeShape(f"nobody here knows the field {field}")
 
 
-def _filter(wanted: Mapping[str, Any] | None) -> Callable[[Piece], bool]:
+def values_of(wanted: Mapping[str, Any]) -> list[str]:
+    """The values that a filter lets through, or that are shared."""
+    if wanted["op"] not in ("eq", "in"):
+        raise StrangeShape(f"nobody here knows the filter {wanted['op']}")
+    return list(wanted["value"]) if isinstance(wanted["value"], list) else [wanted["value"]]
+
+
+def passing(wanted: Mapping[str, Any] | None, tags: Mapping[str, str]) -> Callable[[Piece], bool]:
+    """Whether a piece passes a filter. `tags`: field -> the dimension that tells it."""
     if wanted is None:
         return lambda _piece: True
-    field, op, value = wanted["field"], wanted["op"], wanted["value"]
-    values = value if isinstance(value, list) else [value]
-    if op not in ("eq", "in"):
-        raise StrangeShape(f"nobody here knows the filter {op}")
-    return lambda piece: _field(piece, field, {}) in values
+    values, field = values_of(wanted), wanted["field"]
+    return lambda piece: field_of(piece, field, tags) in values
 
 
 def topology(clusters: Mapping[str, Any]) -> list[Row]:

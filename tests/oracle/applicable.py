@@ -8,13 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_APPLICABLE: Mapping[str, str] = {
-    "shared_cost": "shared cost is divided by issue #4",
-    "shared_resources": "shared cost is divided by issue #4",
-    "two_stage": "stages, one after the other, come with shared cost in issue #4",
-    "commitment_amortisation": "commitments and their amortisation come with issue #4",
     "detector": "detectors of waste come with issue #6",
-    "pricing": "a list's price per hour: the bill's cost is divided here, no list is priced",
-    "efficiency": "used over requested by cost is OpenCost's figure: reports here show how busy GPUs were, and idle",
 }
 """Kind or group -> why its cases are not run."""
 

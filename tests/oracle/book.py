@@ -1,7 +1,8 @@
 """A project of many small cases: their charges and samples go in, each case's pieces come out.
 
-Everything between is the product: the bill is ingested as FOCUS, the samples as a usage file, and the run divides them.
-A case has resources, accounts and workloads of its own, so that all cases with the same settings share one project.
+Everything between is the product: the bill is ingested as FOCUS, own prices as a cost file, the samples as a usage
+file; the run divides them and gives out what pools share. A case has resources, accounts, workloads and pools of its
+own, so that all cases with the same settings share one project. What came out is read as reports read it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import duckdb
+from tests.oracle.seen import Seen, days_of, pieces_of, quantities_of
 
 from apportion import app
+from apportion.tagging.normalise import key_form, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from apportion.app.project import Project
 
 START = datetime(2026, 10, 1, 8)
 HOUR = timedelta(hours=1)
@@ -39,13 +43,17 @@ USAGE = (
     *("start", "end", "workload", "workload_kind", "measure", "quantity", "unit", "basis", "resource_id"),
     *("instance_type", "account", "name", "namespace", "model", "labels"),
 )
+PRICES = ("id", "amount", "currency", "per", "start", "end", "billed", "description", "resource_id")
+Keys = tuple[tuple[str, tuple[str, ...]], ...]
+"""Dimension of the tag room -> the tag keys that tell it."""
 
 
 class Settings(NamedTuple):
-    """`basis` and `idle` of `[metering]`."""
+    """`basis` and `idle` of `[metering]`; `keys` of `[tags.keys]`, the labels of all cases where it is empty."""
 
     basis: str = "max"
     idle: str = "keep"
+    keys: Keys = ()
 
 
 @dataclass
@@ -59,6 +67,14 @@ class Scene:
     rules: list[tuple[str, str]] = field(default_factory=list)
     """(`when` as TOML, team), in order; `account` of the rule is for the case to give."""
     names: dict[str, str] = field(default_factory=dict)
+    pools: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Id -> what the pool says."""
+    tables: dict[str, str] = field(default_factory=dict)
+    """Name of a file beside the configuration -> its text."""
+    spellings: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(dimension, a name) -> the name that is meant by it."""
+    prices: list[dict[str, str]] = field(default_factory=list)
+    """Lines of the cost file; the project makes charges of them up to October 2026."""
 
     @property
     def prefix(self) -> str:
@@ -72,7 +88,9 @@ class Scene:
     def charge(
         self, name: str, cost: Decimal, start: datetime = START, end: datetime | None = None, **also: Any
     ) -> None:
-        """A charge of a resource; `also`: list_cost, contracted, category, tags, account (instead of the resource)."""
+        """A charge of a resource; `also`: list_cost, contracted, category, tags, account (instead of the resource), and
+        `about`: what it is described as, beside the case.
+        """
         account = self.id(also["account"]) if "account" in also else f"{self.prefix}-account"
         month = datetime(start.year, start.month, 1)
         numbers = {"BilledCost": cost, "EffectiveCost": cost, "ListCost": also.get("list_cost", cost)}
@@ -86,7 +104,7 @@ class Scene:
             "ChargePeriodStart": _text(start),
             "ChargePeriodEnd": _text(end or start + HOUR),
             "ChargeCategory": also.get("category", "Usage"),
-            "ChargeDescription": self.prefix,
+            "ChargeDescription": self.described(also.get("about", "")),
             "ServiceName": "Oracle",
             "ServiceCategory": "Compute",
             "ServiceProviderName": "Oracle",
@@ -95,6 +113,23 @@ class Scene:
             "Tags": json.dumps(also.get("tags") or {}),
         }
         self.charges.append(row | {column: f"{amount:f}" for column, amount in numbers.items()})
+
+    def described(self, about: str = "") -> str:
+        """The description of the case's charges: of all of a kind, or of all others."""
+        return f"{self.prefix} {about}".rstrip()
+
+    def pool(self, name: str, **says: Any) -> str:
+        """A pool of the case; gives its id."""
+        pool_id = f"{self.prefix}-pool-{len(self.pools)}"
+        self.pools[pool_id] = says
+        self.names[name] = pool_id
+        return pool_id
+
+    def price(self, name: str, amount: Decimal, per: str, start: datetime, **also: str) -> None:
+        """A line of the cost file, of a resource; `also`: end, billed."""
+        line = {"id": self.id(name), "amount": f"{amount:f}", "currency": "USD", "per": per}
+        line |= {"start": f"{start:%Y-%m-%d}", "description": self.described(), "resource_id": self.id(name)}
+        self.prices.append(line | also)
 
     def use(self, workload: str, on: str, measure: str, quantity: Decimal, **also: Any) -> None:
         """A sample; without a workload it is capacity. `also`: unit, basis, start, end, labels, account, …"""
@@ -123,94 +158,96 @@ class Scene:
         self.use(workload, on, measure, amount, unit=unit, **also)
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A sum of pieces of one case: of one resource, to one owner, with what the run knows of the workload."""
-
-    resource: str
-    workload: str
-    kind: str
-    owner: Mapping[str, str]
-    labels: Mapping[str, str]
-    tags: Mapping[str, str]
-    namespace: str
-    account: str
-    category: str
-    cost: Decimal
-    list_cost: Decimal
-    contracted: Decimal
-
-
-@dataclass
-class Seen:
-    """What a run gave one case. Names are the case's own again."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    quantities: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
-    """(workload, measure, basis) -> quantity of the run's usage."""
-    faults: list[str] = field(default_factory=list)
-
-    def cost(self, **wanted: str) -> Decimal:
-        """The effective cost of the pieces with these values (`workload`, `resource`, `kind`, `category`)."""
-        return self.sum("cost", **wanted)
-
-    def sum(self, what: str, **wanted: str) -> Decimal:
-        """The sum of one amount of the pieces."""
-        found = (p for p in self.pieces if all(getattr(p, name) == value for name, value in wanted.items()))
-        return sum((getattr(piece, what) for piece in found), Decimal(0))
-
-
-def settled(scenes: Sequence[Scene], settings: Settings, tags: Mapping[str, str]) -> dict[int, Seen]:
-    """The pieces of every scene, by its number, after one run of all of them. `tags`: dimension -> tag key."""
+def settled(scenes: Sequence[Scene], settings: Settings, tags: Keys) -> dict[int, Seen]:
+    """What every scene got, by its number, after one run of all of them. `tags`: the keys where settings name none."""
     seen: dict[int, Seen] = defaultdict(Seen)
     with TemporaryDirectory(prefix="oracle-") as folder:
         root = Path(folder)
-        _write(root, scenes, settings, tags)
+        _write(root, scenes, settings, settings.keys or tags)
         with app.open_project(root) as project:
             app.ingest(project)
             app.run(project)
-            for problem in app.problems(project):
-                if problem.file.split("/")[-1][1:5].isdigit():
-                    no = int(problem.file.split("/")[-1][1:5])
-                    seen[no].faults.append(f"{problem.code}: {problem.what}")
+            for no, fault in _faults(project, scenes):
+                seen[no].faults.append(fault)
+            names = {scene.prefix: {known: name for name, known in scene.names.items()} for scene in scenes}
             run = project.store.current_run()
-            by_prefix = {scene.prefix: scene for scene in scenes}
-            for part in run.parts:
-                attributes = project.store.snapshot(part.snapshot_id).attributes
-                _pieces(
-                    seen,
-                    by_prefix,
-                    part.allocations,
-                    attributes,
-                    [u.folder for u in run.usages if u.period == part.period],
-                )
+            for prefix, piece in pieces_of(project.store, run, names):
+                seen[int(prefix[1:])].pieces.append(piece)
+            for prefix, key, cost in days_of(project.store, run, names):
+                seen[int(prefix[1:])].days[key] = cost
             for usage in run.usages:
-                _quantities(seen, usage.folder)
+                for prefix, key, quantity in quantities_of(usage.folder):
+                    counted = seen[int(prefix[1:])].quantities
+                    counted[key] = counted.get(key, Decimal(0)) + quantity
     return seen
 
 
-def _write(root: Path, scenes: Sequence[Scene], settings: Settings, tags: Mapping[str, str]) -> None:
+def _faults(project: Project, scenes: Sequence[Scene]) -> Iterator[tuple[int, str]]:
+    """What the product found wrong with what a scene delivered; one file of prices is of all scenes that have some."""
+    for problem in app.problems(project):
+        name = problem.file.split("/")[-1]
+        of = [int(name[1:5])] if name[1:5].isdigit() else [scene.no for scene in scenes if scene.prices]
+        yield from ((no, f"{problem.code}: {problem.what}") for no in of if name != "bill.csv")
+
+
+def _write(root: Path, scenes: Sequence[Scene], settings: Settings, keys: Keys) -> None:
     (root / "meters").mkdir()
-    _csv(root / "bill.csv", BILL, [row for scene in scenes for row in scene.charges])
+    charges, prices = ([row for scene in scenes for row in getattr(scene, of)] for of in ("charges", "prices"))
+    _csv(root / "bill.csv", BILL, charges)
+    _csv(root / "prices.csv", PRICES, prices)
     for scene in scenes:
         if scene.uses:
             _csv(root / "meters" / f"{scene.prefix}.csv", USAGE, scene.uses)
-    keys = "\n".join(f"{dimension} = [{json.dumps(key)}]" for dimension, key in tags.items())
+        for name, text in scene.tables.items():
+            (root / name).write_text(text, encoding="utf-8")
+    bill = '[[sources]]\nid = "bill"\nkind = "focus"\npaths = ["bill.csv"]'
+    own = '[[sources]]\nid = "prices"\nkind = "cost_file"\npaths = ["prices.csv"]\n[sources.options]\nuntil = "2026-10"'
+    meter = '[[sources]]\nid = "meter"\nkind = "usage_file"\npaths = ["meters"]'
     lines = [
         '[project]\nname = "oracle"',
-        '[[sources]]\nid = "bill"\nkind = "focus"\npaths = ["bill.csv"]',
-        '[[sources]]\nid = "meter"\nkind = "usage_file"\npaths = ["meters"]',
-        f"[tags.keys]\n{keys}",
+        *([bill] if charges else []),
+        *([own] if prices else []),
+        *([meter] if any(scene.uses for scene in scenes) else []),
+        "\n".join(["[tags.keys]", *(f"{dimension} = {_toml(list(named))}" for dimension, named in keys)]),
+        *_spellings(scenes, keys),
         *(_rule(scene, at, rule) for scene in scenes for at, rule in enumerate(scene.rules)),
+        *(_pool(pool_id, says) for scene in scenes for pool_id, says in scene.pools.items()),
         f'[metering]\nbasis = "{settings.basis}"\nidle = "{settings.idle}"',
         *(_weights(scene.id(name), given) for scene in scenes for name, given in scene.weights.items()),
     ]
     (root / "apportion.toml").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _spellings(scenes: Sequence[Scene], keys: Keys) -> Iterator[str]:
+    """How values are spelled in reports: as the cases do."""
+    told = [json.loads(row["labels"]) for scene in scenes for row in scene.uses]
+    told += [json.loads(row["Tags"]) for scene in scenes for row in scene.charges]
+    for dimension, named in keys:
+        forms = {key_form(name) for name in named}
+        found = {value for each in told for key, value in each.items() if value and key_form(key) in forms}
+        spelled = {plain(value): value for value in sorted(found, reverse=True)}
+        meant = {name: name for name in spelled.values()}
+        meant |= {odd: name for scene in scenes for (of, odd), name in scene.spellings.items() if of == dimension}
+        lines = [f"{json.dumps(odd)} = {json.dumps(name)}" for odd, name in sorted(meant.items())]
+        yield "\n".join([f"[tags.values.{dimension}]", *lines])
+
+
 def _rule(scene: Scene, at: int, rule: tuple[str, str]) -> str:
     when, team = rule
     return f'[[rules]]\nid = "{scene.prefix}-{at}"\nwhen = {{ {when} }}\nset = {{ team = {json.dumps(team)} }}'
+
+
+def _pool(pool_id: str, says: Mapping[str, Any]) -> str:
+    return "\n".join(["[[pools]]", f'id = "{pool_id}"', *(f"{key} = {_toml(value)}" for key, value in says.items())])
+
+
+def _toml(value: Any) -> str:
+    """A value in the words of TOML, on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
 
 
 def _weights(machine: str, given: Mapping[str, Any]) -> str:
@@ -223,59 +260,6 @@ def _csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) 
         writer = csv.DictWriter(stream, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-
-
-_PIECES = """
-SELECT a.ChargeDescription, a.ResourceId, a.SubAccountId, a.Tags, s.ChargeCategory, s.x_WorkloadId, s.x_WorkloadKind,
-       s.x_Team, s.x_Project, s.x_Model, s.x_Environment, s.EffectiveCost, s.ListCost, s.ContractedCost
-FROM read_parquet($allocations) AS s
-JOIN read_parquet($attributes) AS a ON a.x_AttributeNo = s.x_AttributeNo
-ORDER BY ALL
-"""
-
-
-def _pieces(
-    seen: dict[int, Seen], scenes: Mapping[str, Scene], allocations: Path, attributes: Path, usages: Sequence[Path]
-) -> None:
-    works: dict[str, tuple[dict[str, str], str]] = {}
-    for usage in usages:
-        sql = "SELECT x_WorkloadId, x_Labels, x_Namespace FROM read_parquet($1)"
-        for work, labels, namespace in duckdb.execute(sql, [str(usage / "workloads.parquet")]).fetchall():
-            works[work] = (dict(labels or {}), namespace or "")
-    rows = duckdb.execute(_PIECES, {"allocations": str(allocations), "attributes": str(attributes)}).fetchall()
-    for prefix, resource, account, tags, category, work, kind, *owner, cost, list_cost, contracted in rows:
-        named = {known: name for name, known in scenes[prefix].names.items()}
-        labels, namespace = works.get(work or "", ({}, ""))
-        seen[scenes[prefix].no].pieces.append(
-            Piece(
-                resource=named.get(resource or "", ""),
-                workload=(work or "").removeprefix(f"{prefix}/"),
-                kind=kind or "",
-                owner=dict(zip(("team", "project", "model", "environment"), owner, strict=True)),
-                labels=labels,
-                tags=dict(tags or {}),
-                namespace=namespace,
-                account=named.get(account, ""),
-                category=category,
-                cost=cost,
-                list_cost=list_cost,
-                contracted=contracted,
-            )
-        )
-
-
-_QUANTITIES = """
-SELECT w.x_WorkloadId, u.x_Measure, u.x_Basis, sum(u.x_Quantity)
-FROM read_parquet($usage) AS u JOIN read_parquet($workloads) AS w ON w.x_WorkloadNo = u.x_WorkloadNo
-GROUP BY ALL ORDER BY ALL
-"""
-
-
-def _quantities(seen: dict[int, Seen], folder: Path) -> None:
-    files = {name: str(folder / f"{name}.parquet") for name in ("usage", "workloads")}
-    for work, measure, basis, quantity in duckdb.execute(_QUANTITIES, files).fetchall():
-        prefix, _, name = work.partition("/")
-        seen[int(prefix[1:])].quantities[name, measure, basis] = quantity
 
 
 def _text(moment: datetime) -> str:

@@ -16,8 +16,9 @@ from apportion.sources._prom_gpus import part_of_profile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.oracle.book import Scene, Seen
+    from tests.oracle.book import Scene
     from tests.oracle.plan import Answer, Planner
+    from tests.oracle.seen import Seen
 
 DAY = timedelta(days=1)
 

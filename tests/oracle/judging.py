@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle.applicable import NOT_SAID, WRONG_AT_THE_SOURCE
@@ -23,8 +24,19 @@ _EXACT = ("exact", "expected_exact", "expected_share")
 _UPSTREAM = Fraction(51, 10**4)
 _TOTALS: dict[str, Fraction | None] = {"expected_total_exact": None, "expected_total_upstream": _UPSTREAM}
 _KNOWN = {*_CORRECTED, *_EXACT, *_TOTALS, "expected", "expected_upstream", "expected_count", "expected_error"}
-Wanted = tuple[str, dict[str, Any], Fraction | None]
-"""What the figures are called, the figures, and how far off they may be (None: by their own last digit)."""
+
+
+@dataclass(frozen=True)
+class Relative:
+    """How far off a figure may be, of itself."""
+
+    part: Fraction
+
+
+Tolerance = Fraction | Relative | None
+"""None: by the figure's own last digit."""
+Wanted = tuple[str, dict[str, Any], Tolerance]
+"""What the figures are called, the figures, and how far off they may be."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +132,16 @@ def _wrong(case: Case) -> dict[str, Any]:
     return {}
 
 
-def _tolerance(case: Case) -> Fraction | None:
+def _tolerance(case: Case) -> Tolerance:
     if "tolerance" in case:
         return Fraction(str(case["tolerance"]))
-    said = str(case.get("upstream_tolerance", ""))
-    return Fraction(said.rsplit(maxsplit=1)[-1]) if said.startswith(("absolute ", "relative ")) else None
+    said = str(case.get("upstream_tolerance", "")).split() or [""]
+    if said[0] == "relative":
+        return Relative(Fraction(said[-1]))
+    return Fraction(said[-1]) if said[0] == "absolute" else None
 
 
-def _differences(
-    name: str, wanted: Mapping[str, Any], tolerance: Fraction | None, found: Mapping[str, Any]
-) -> list[str]:
+def _differences(name: str, wanted: Mapping[str, Any], tolerance: Tolerance, found: Mapping[str, Any]) -> list[str]:
     faults = []
     for key, value in wanted.items():
         if key not in found:
@@ -139,16 +151,21 @@ def _differences(
     return faults
 
 
-def _meets(value: Any, got: Any, tolerance: Fraction | None) -> bool:
+def _meets(value: Any, got: Any, tolerance: Tolerance) -> bool:
     wanted, came = _figure(value), _figure(got)
     if wanted is None or came is None:
         return bool(str(value) == str(got))
+    if isinstance(tolerance, Relative):
+        return abs(wanted - came) <= tolerance.part * abs(wanted)
     return abs(wanted - came) <= (_last_digit(value) if tolerance is None else tolerance) + ENGINE * max(1, abs(wanted))
 
 
 def _figure(value: Any) -> Fraction | None:
-    """The exact figure: of a number, or of texts such as 0.5 and 7/12."""
+    """The exact figure: of a number, or of texts such as 0.5, 7/12 and 0.1/730/1024."""
     try:
+        if isinstance(value, str) and "/" in value:
+            first, *others = (Fraction(each) for each in value.split("/"))
+            return first / prod(others)
         return None if isinstance(value, bool) else Fraction(value)
     except (ValueError, TypeError, ZeroDivisionError):
         return None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise, product
+from fractions import Fraction
+from itertools import product
+from math import gcd
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tests.oracle.aggregates import EVEN, NEGATIVE
-from tests.oracle.book import START
+from tests.oracle.aggregates import NEGATIVE
+from tests.oracle.book import HOUR, START
 from tests.oracle.plan import GIVEN, KEEP, USED, Case, NotApplicable, Plan, StrangeShape, number, only
+from tests.oracle.prices import joined
+from tests.oracle.shared_cost import OWNED
 from tests.sources.prom_answers import CPU, POD, answer, held, read, samples_of, series
 
 from apportion.core.measures import Basis, Measure
@@ -19,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tests.oracle.book import Scene, Seen
+    from tests.oracle.book import Scene
     from tests.oracle.plan import Answer, Planner
+    from tests.oracle.seen import Seen
 
-NAMES = "names that differ are joined by [tags.values], written by the user: nothing is guessed from parts of a name"
-MOMENTS = "mounts that share a part of an hour: an hour of a volume is divided by how long each mounted it"
 METHOD = "the name of one of OpenCost's methods, no amount"
 PARTS = ("cpu", "ram", "gpu")
 
@@ -87,28 +91,35 @@ def _metric(name: str) -> str:
 
 
 def pv_time_split(case: Case, scene: Scene) -> Plan:
-    """A volume of one GiB that pods mount for a time each; in what nobody mounts it, it is idle."""
+    """A volume of one GiB that pods mount for a time each; in what nobody mounts it, it is idle.
+
+    Played slower: what the times have in common is an hour, which is a charge of the bill. Use is even within an hour
+    here, so the hours in which pods mount a volume together are hours of the bill.
+    """
     inputs = case["input"]
     only(inputs, "pvc_window", "pod_intervals")
     start, end = map(_at, inputs["pvc_window"])
-    mounts = sorted(tuple(map(_at, each)) for each in inputs["pod_intervals"].values())
-    if any(low[1] > high[0] for low, high in pairwise(mounts)) and set(mounts) != {(start, end)}:
-        raise NotApplicable(MOMENTS)
-    hours = _hours(start, end)
-    if start < end:
-        scene.charge("volume", Decimal(1), start, end)
-        scene.hold("", "volume", "pv", hours, start=start, end=end)
+    mounts = {pod: tuple(map(_at, each)) for pod, each in inputs["pod_intervals"].items()}
+    moments = {moment for each in ((start, end), *mounts.values()) for moment in each}
+    step = gcd(*(_minutes(moment - start) for moment in moments)) or 60
+    hours = _minutes(end - start) // step
+    for at in range(hours):
+        scene.charge("volume", Decimal(1), START + at * HOUR)
+    if hours:
+        scene.hold("", "volume", "pv", Decimal(hours), start=START, end=START + hours * HOUR)
     else:
-        scene.charge("volume", Decimal(1), start)
-    for pod, (low, high) in inputs["pod_intervals"].items():
-        scene.hold(pod, "volume", "pv", _hours(_at(low), _at(high)), start=_at(low), end=_at(high))
+        scene.charge("volume", Decimal(1), START)
+    for pod, each in mounts.items():
+        low, high = (_minutes(moment - start) // step for moment in each)
+        scene.hold(pod, "volume", "pv", Decimal(high - low), start=START + low * HOUR, end=START + high * HOUR)
 
     def told(seen: Mapping[Any, Seen]) -> Answer:
         if seen[KEEP].faults:
             return {"error": "; ".join(sorted(set(seen[KEEP].faults)))}
-        unmounted = seen[KEEP].cost(kind="idle")
-        found = {pod: seen[KEEP].cost(workload=pod) for pod in inputs["pod_intervals"]}
-        return {**found, **({"__unmounted__": unmounted} if unmounted else {})}
+        whole = Fraction(seen[KEEP].cost())
+        unmounted = Fraction(seen[KEEP].cost(kind="idle"))
+        found = {pod: Fraction(seen[KEEP].cost(workload=pod)) / whole for pod in mounts}
+        return {**found, **({"__unmounted__": unmounted / whole} if unmounted else {})}
 
     return Plan(scene, (KEEP,), told, closed=True)
 
@@ -117,8 +128,8 @@ def _at(text: str) -> datetime:
     return START.replace(hour=int(text[:2]), minute=int(text[3:]))
 
 
-def _hours(start: datetime, end: datetime) -> Decimal:
-    return Decimal(int((end - start).total_seconds())) / 3600
+def _minutes(time: timedelta) -> int:
+    return time // timedelta(minutes=1)
 
 
 def reconciliation(case: Case, scene: Scene) -> Plan:
@@ -177,8 +188,7 @@ def _asset(inputs: Mapping[str, Any], scene: Scene) -> Plan:
     has = {part: number(cost) for part, cost in inputs["list_cost"].items()}
     listed, correction = sum(has.values(), Decimal(0)), number(inputs["adjustment_total"])
     held_ = {part: number(cost) * listed / (listed + correction) for part, cost in inputs["allocated"].items()}
-    if any(held_[part] > has[part] for part in held_):
-        raise NotApplicable(NEGATIVE)
+    differs = NEGATIVE if any(held_[part] > has[part] for part in held_) else ""
     for name, of in (("whole", has), ("asset", held_)):
         _corrected(scene, name, has, listed, correction)
         for part, amount in of.items():
@@ -189,7 +199,7 @@ def _asset(inputs: Mapping[str, Any], scene: Scene) -> Plan:
         left = {part: costs["whole"][part] - costs["asset"][part] for part in has}
         return {"reconciled": costs["whole"], "idle": left, "all_idle": seen[KEEP].cost(kind="idle")}
 
-    return Plan(scene, (KEEP,), told)
+    return Plan(scene, (KEEP,), told, differs=differs)
 
 
 def _node(inputs: Mapping[str, Any], scene: Scene) -> Plan:
@@ -219,13 +229,14 @@ def idle_share(case: Case, scene: Scene) -> Plan:
     if "row" in inputs:
         return _coefficients(inputs, scene)
     only(inputs, "assets_cpu_ram", "allocated_cpu_ram", "by")
+    differs = ""
     for name, costs in inputs["assets_cpu_ram"].items():
         used = inputs["allocated_cpu_ram"].get(name, (0, 0))
         for part, cost, amount in zip(("cpu", "ram"), costs, used, strict=True):
             scene.machine(f"{part} of {name}", has={part: number(cost)})
             scene.charge(f"{part} of {name}", number(cost))
-            if number(amount):
-                scene.hold(f"work of {name}", f"{part} of {name}", part, number(amount))
+            scene.hold(f"work of {name}", f"{part} of {name}", part, number(amount))
+            differs = NEGATIVE if number(amount) > number(cost) else differs
 
     def told(seen: Mapping[Any, Seen]) -> Answer:
         idle = {
@@ -236,13 +247,13 @@ def idle_share(case: Case, scene: Scene) -> Plan:
             return idle
         return {"cluster1": {part: sum((each[part] for each in idle.values()), Decimal(0)) for part in ("cpu", "ram")}}
 
-    return Plan(scene, (KEEP,), told)
+    return Plan(scene, (KEEP,), told, differs=differs)
 
 
 def _coefficients(inputs: Mapping[str, Any], scene: Scene) -> Plan:
     only(inputs, "split", "row", "totals")
     if inputs["split"] == "even":
-        raise NotApplicable(EVEN)
+        return _even(inputs, scene)
     totals = {part: number(total) for part, total in inputs["totals"].items() if part != "count"}
     for part, total in totals.items():
         scene.machine(part, has={part: 2 * total})
@@ -260,6 +271,28 @@ def _coefficients(inputs: Mapping[str, Any], scene: Scene) -> Plan:
     return Plan(scene, (KEEP, GIVEN), told)
 
 
+def _even(inputs: Mapping[str, Any], scene: Scene) -> Plan:
+    """As many rows as there are on one machine, half of which is idle: a pool gives that to each in even parts."""
+    only(inputs["totals"], *PARTS, "count")
+    totals = {part: number(inputs["totals"][part]) for part in PARTS if part in inputs["totals"]}
+    count = int(inputs["totals"]["count"])
+    scene.machine("machine", has={part: 2 * total for part, total in totals.items() if total})
+    scene.charge("machine", 2 * sum(totals.values(), Decimal(0)))
+    for part, total in totals.items():
+        mine = number(inputs["row"].get(part, 0))
+        scene.hold("row", "machine", part, mine)
+        for other in range(1, count):
+            scene.hold(f"row {other}", "machine", part, (total - mine) / (count - 1))
+    mine_ = {"charge_description": scene.described()}
+    receivers = {**mine_, "team_matches": ".*"}
+    scene.pool("idle", when={**mine_, "kind": "idle"}, method="even", grain="job", receivers=receivers)
+
+    def told(seen: Mapping[Any, Seen]) -> Answer:
+        return dict.fromkeys(totals, seen[OWNED].cost(pool="idle", workload="row") / seen[OWNED].cost(pool="idle"))
+
+    return Plan(scene, (OWNED,), told)
+
+
 def inference_tokens(case: Case, scene: Scene) -> Plan:
     """What a million tokens cost; what a server computed for prompts and answers; how far a counter grew."""
     inputs, wanted = case["input"], case["expected"]
@@ -267,7 +300,7 @@ def inference_tokens(case: Case, scene: Scene) -> Plan:
         only(inputs, "counter_start", "counter_end")
         return Plan(scene, (), lambda _seen: {"delta": _grown(inputs)})
     if "cost_keys" in inputs:
-        raise NotApplicable(NAMES)
+        return joined(inputs, scene)
     if set(wanted) == {"method"}:
         raise NotApplicable(METHOD)
     tokens = {"tokens_input": "prompt_tokens", "tokens_output": "generation_tokens"}

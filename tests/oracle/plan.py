@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.oracle.book import Scene, Settings
 
 if TYPE_CHECKING:
-    from tests.oracle.book import Seen
+    from tests.oracle.seen import Seen
 
 Case = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -37,6 +37,8 @@ class Plan:
     answer: Callable[[Mapping[Settings, Seen]], Answer]
     closed: bool = False
     """Whether the answer may hold no other keys than the case expects."""
+    differs: str = ""
+    """Why ours may answer otherwise: then the case is not ours, and what ours gives is shown beside."""
 
 
 Planner = Callable[[Case, Scene], Plan]

@@ -17,18 +17,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.oracle import aggregates, finops, opencost
+from tests.oracle import finops, opencost, prices, shared_cost, sharing
 from tests.oracle.applicable import NOT_APPLICABLE
-from tests.oracle.book import Scene, Seen, settled
+from tests.oracle.book import Scene, settled
 from tests.oracle.judging import expected, flat, judged, shown
 from tests.oracle.plan import NotApplicable, StrangeShape
+from tests.oracle.seen import Seen
 
 from apportion.errors import ApportionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.oracle.book import Settings
+    from tests.oracle.book import Keys, Settings
     from tests.oracle.plan import Answer, Case, Plan
 
 PASSED, FAILED, NOT_RUN, SKIPPED = "pass", "FAIL", "NOT RUN", "not applicable"
@@ -98,11 +99,11 @@ def _plan(entry: Entry, scene: Scene, datasets: Mapping[str, Any], tags: Mapping
 
 def _planned(case: Case, scene: Scene, datasets: Mapping[str, Any], tags: Mapping[str, str]) -> Plan:
     kind = case.get("kind", case.get("group"))
+    if "aggregate_by" in case:
+        return sharing.planned(case, scene, datasets, tags)
     if kind in NOT_APPLICABLE:
         raise NotApplicable(NOT_APPLICABLE[kind])
-    if "aggregate_by" in case:
-        return aggregates.planned(case, scene, datasets, tags)
-    planner = {**finops.KINDS, **opencost.GROUPS}.get(kind)
+    planner = {**finops.KINDS, **shared_cost.KINDS, **opencost.GROUPS, **prices.GROUPS}.get(kind)
     if planner is None:
         raise StrangeShape(f"nobody here knows the kind '{kind}'")
     return planner(case, scene)
@@ -111,7 +112,7 @@ def _planned(case: Case, scene: Scene, datasets: Mapping[str, Any], tags: Mappin
 def _settle(entries: Sequence[Entry], tags: Mapping[str, str]) -> None:
     """Runs all scenes, once for each of the settings that any of them needs, and judges."""
     planned = [(entry, entry.plan) for entry in entries if entry.plan is not None]
-    keys = {dimension: label.removeprefix("label:") for label, dimension in tags.items()}
+    keys = tuple((dimension, (label.removeprefix("label:"),)) for label, dimension in tags.items())
     needed = sorted({settings for _, plan in planned for settings in plan.settings})
     seen: dict[Settings, Mapping[int, Seen | ApportionError]] = {}
     for settings in needed:
@@ -125,7 +126,7 @@ def _settle(entries: Sequence[Entry], tags: Mapping[str, str]) -> None:
             _judge(entry, plan, {s: each for s, each in found.items() if isinstance(each, Seen)})
 
 
-def _seen(scenes: Sequence[Scene], settings: Settings, keys: Mapping[str, str]) -> Mapping[int, Seen | ApportionError]:
+def _seen(scenes: Sequence[Scene], settings: Settings, keys: Keys) -> Mapping[int, Seen | ApportionError]:
     """What each scene gave; where the product refuses them together, each alone, and those it refuses with why."""
     try:
         return settled(scenes, settings, keys)
@@ -142,6 +143,9 @@ def _judge(entry: Entry, plan: Plan, seen: Mapping[Settings, Seen]) -> None:
     except _STRANGE as error:
         entry.outcome, entry.why = NOT_RUN, (f"{type(error).__name__}: {error}",)
         return
+    if verdict.faults and plan.differs:
+        entry.outcome, entry.why = SKIPPED, (plan.differs,)
+        return
     refused = () if "error" in entry.got else sorted({fault for each in seen.values() for fault in each.faults})
     entry.outcome = FAILED if verdict.faults or refused else PASSED
     entry.why = (*verdict.faults, *refused, *verdict.remarks)
@@ -155,7 +159,7 @@ def _print(entries: Sequence[Entry]) -> None:
     for entry in entries:
         case = entry.case if isinstance(entry.case, dict) else {}
         _say(f"{entry.outcome:<15}{case.get('id', '?')}  ({case.get('kind', case.get('group', 'no kind'))})")
-        if entry.outcome in (PASSED, FAILED):
+        if entry.outcome in (PASSED, FAILED) or entry.got:
             wanted = expected(case)
             _say(f"{'':15}expected  {shown(wanted)}")
             _say(f"{'':15}got       {shown(_in_order(wanted, flat(dict(entry.got))))}")

@@ -46,15 +46,15 @@ def outcomes(*files):
 
 
 def test_a_case_is_printed_with_what_it_expects_and_what_came_out(tmp_path, capsys):
-    shared = {"id": "later", "kind": "shared_cost"}
-    path = written(tmp_path, pods(exact={"effective": "7.000000", "unallocated": "3.000000"}), shared)
+    later = {"id": "later", "kind": "detector"}
+    path = written(tmp_path, pods(exact={"effective": "7.000000", "unallocated": "3.000000"}), later)
     assert main([str(path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "pass           pods  (metering)",
         "               expected  effective 7.000000, unallocated 3.000000",
         "               got       effective 7, unallocated 3",
-        "not applicable later  (shared_cost)",
-        "               shared cost is divided by issue #4",
+        "not applicable later  (detector)",
+        "               detectors of waste come with issue #6",
         f"{path}: 2 cases, 1 run: 1 passed, 0 failed; 1 not applicable, 0 not run",
     ]
 
@@ -147,7 +147,7 @@ def test_a_missing_file_and_no_file_are_a_wrong_use(tmp_path, capsys):
 
 
 def test_one_bad_file_of_several_is_seen(tmp_path):
-    good = written(tmp_path, {"id": "later", "kind": "pricing"}, name="good.json")
+    good = written(tmp_path, {"id": "later", "kind": "detector"}, name="good.json")
     bad = written(tmp_path, {"id": "new", "kind": "tides"}, name="bad.json")
     assert main([str(good)]) == 0
     assert main([str(good), str(bad)]) == 1
@@ -193,19 +193,23 @@ def test_idle_that_is_given_out_goes_to_its_component(tmp_path):
     assert outcomes(path)["by-namespace"] == (PASSED, ())
 
 
-def test_sharing_even_idle_and_negative_idle_are_not_ours(tmp_path):
-    below = {"rows": [{"name": "i", "cluster": "c", "idle": True, "cpu": -1}, *TWO_ROWS[1:2]]}
+def test_even_idle_and_negative_idle_are_not_ours(tmp_path):
+    below, nothing = (
+        {"rows": [{"name": "i", "cluster": "c", "idle": True, "cpu": cpu}, TWO_ROWS[1]]} for cpu in (-1, -9)
+    )
     path = written(
         tmp_path,
-        summed("pod", {}, share={"op": "eq", "field": "namespace", "value": "x"}),
         summed("node", {}, share_idle="even"),
-        {**summed("cluster", {}), "input": below},
+        {**summed("cluster", {"c": 7, "__idle__": -1}), "input": below},
+        {**summed("pod", {"a": 7, "__idle__": -9}), "input": nothing},
     )
     found = outcomes(path)
     assert {outcome for outcome, _ in found.values()} == {SKIPPED}
-    assert found["by-pod"][1] == ("shared cost (issue #4): a pool is shared between teams",)
-    assert found["by-node"][1][0].startswith("idle in even parts")
+    assert found["by-node"][1][0].startswith("OpenCost shares no idle in even parts")
     assert found["by-cluster"][1][0].startswith("a negative idle line")
+    assert found["by-pod"] == found["by-cluster"]
+    (entry,) = (entry for entry in replayed([path]) if entry.case["id"] == "by-cluster")
+    assert entry.got == {"c": 6}
 
 
 def test_what_the_product_refuses_fails_alone(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from apportion.core.config_file import FIELDS
+from apportion.core.config_condition import FIELDS
 from apportion.tagging import conditions
 
 

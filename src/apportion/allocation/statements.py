@@ -71,17 +71,17 @@ def _part(name: str) -> str:
 
 # Most attributes have one share, the whole for all time: their charges are summed before they meet it. Only where
 # shares divide a charge, or hold for a time, does each charge meet each of its shares.
-ALLOCATIONS = f"""
+_TEMPLATE = f"""
 WITH undivided AS (
     SELECT x_AttributeNo FROM shares GROUP BY x_AttributeNo HAVING COUNT(*) = 1
 ),
 summed AS (
-    SELECT x_AttributeNo, COUNT(*) AS x_ChargeCount, {_listed(focus.METRICS, "SUM({name}) AS {name}")}
+    SELECT x_AttributeNo{{told}}, COUNT(*) AS x_ChargeCount, {_listed(focus.METRICS, "SUM({name}) AS {name}")}
     FROM charges
-    GROUP BY x_AttributeNo
+    GROUP BY x_AttributeNo{{key}}
 ),
 whole_pieces AS (
-    SELECT s.x_AttributeNo, s.x_OwnerNo, m.x_ChargeCount, m.x_ChargeCount AS x_PieceCount,
+    SELECT s.x_AttributeNo, s.x_OwnerNo{{of_m}}, m.x_ChargeCount, m.x_ChargeCount AS x_PieceCount,
            {_listed(focus.METRICS, "m.{name}")}
     FROM summed AS m
     JOIN undivided AS u ON u.x_AttributeNo = m.x_AttributeNo
@@ -92,7 +92,7 @@ divided AS (
     WHERE u.x_AttributeNo IS NULL
 ),
 divided_charges AS (
-    SELECT c.x_AttributeNo, c.ChargePeriodStart, {_listed(focus.METRICS, "c.{name}")}
+    SELECT c.x_AttributeNo, c.ChargePeriodStart{{told}}, {_listed(focus.METRICS, "c.{name}")}
     FROM charges AS c
     JOIN (SELECT DISTINCT x_AttributeNo FROM divided) AS d ON d.x_AttributeNo = c.x_AttributeNo
 ),
@@ -103,29 +103,29 @@ first_quanta AS (
     JOIN moments AS m ON m.x_AttributeNo = c.x_AttributeNo AND m.moment = c.ChargePeriodStart
 ),
 all_quanta AS (
-    SELECT x_AttributeNo, x_ValidFrom, {", ".join(_quanta(name) for name in focus.METRICS)}
+    SELECT x_AttributeNo, x_ValidFrom{{key}}, {", ".join(_quanta(name) for name in focus.METRICS)}
     FROM first_quanta
 ),
 first_parts AS (
-    SELECT s.x_AttributeNo, s.x_OwnerNo, {_BOUNDS}, {_listed(focus.METRICS, "c.{name}")},
+    SELECT s.x_AttributeNo, s.x_OwnerNo{{of_c}}, {_BOUNDS}, {_listed(focus.METRICS, "c.{name}")},
            {", ".join(f"PART(c.{name}, {_BOUNDS}) AS {name}_part" for name in _FIRSTS)}
     FROM all_quanta AS c
     JOIN divided AS s ON s.x_AttributeNo = c.x_AttributeNo AND s.x_ValidFrom = c.x_ValidFrom
 ),
 divided_pieces AS (
-    SELECT x_AttributeNo, x_OwnerNo,
+    SELECT x_AttributeNo, x_OwnerNo{{key}},
            CAST(SUM(CASE WHEN x_ShareLow = 0 THEN 1 ELSE 0 END) AS BIGINT) AS x_ChargeCount,
            COUNT(*) AS x_PieceCount,
            {", ".join(f"AMOUNT(SUM({_part(name)})) AS {name}" for name in focus.METRICS)}
     FROM first_parts
-    GROUP BY x_AttributeNo, x_OwnerNo
+    GROUP BY x_AttributeNo, x_OwnerNo{{key}}
 ),
 pieces AS (
     SELECT * FROM whole_pieces
     UNION ALL
     SELECT * FROM divided_pieces
 )
-SELECT p.x_AttributeNo, p.x_OwnerNo,
+SELECT p.x_AttributeNo, p.x_OwnerNo{{of_p}},
        {_listed(tuple(tables.OWNER), "o.{name}")},
        {_listed(_REPORTED, "a.{name}")},
        p.x_ChargeCount, p.x_PieceCount,
@@ -134,6 +134,25 @@ FROM pieces AS p
 JOIN owners AS o ON o.x_OwnerNo = p.x_OwnerNo
 JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
 """
+
+
+def _allocations(bucket: str = "") -> str:
+    """The statement; with `bucket`, an expression over a charge's times, its results are told apart by it."""
+    if not bucket:
+        return _TEMPLATE.format(key="", told="", of_m="", of_c="", of_p="")
+    of = {f"of_{one}": f", {one}.x_Bucket" for one in ("m", "c", "p")}
+    return _TEMPLATE.format(key=", x_Bucket", told=f", {bucket} AS x_Bucket", **of)
+
+
+ALLOCATIONS = _allocations()
+"""The pieces of all charges, summed by attribute and owner."""
+
+
+def timed(unit: str) -> str:
+    """The same by `x_Bucket`: the day or hour (`unit`) of each charge, null for charges that are longer."""
+    begun = f"date_trunc('{unit}', ChargePeriodStart)"
+    return _allocations(f"CASE WHEN ChargePeriodEnd <= {begun} + INTERVAL 1 {unit} THEN {begun} END")
+
 
 _SHARE = tuple(name for name in tables.SHARES if name != "x_ValidUntil")
 

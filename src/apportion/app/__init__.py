@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from apportion.app.exporting import export_focus
     from apportion.app.posting import run
     from apportion.app.project import Project, init, open_project
+    from apportion.app.proposing import whatif
     from apportion.app.recording import Usage, record
+    from apportion.app.starting import preset, presets
     from apportion.app.tagging import tags_check, tags_coverage, tags_policy, tags_variants, tags_worklist
 
 _HOMES = {
@@ -47,6 +49,8 @@ _HOMES = {
     "run": "posting",
     "Usage": "recording",
     "record": "recording",
+    "preset": "starting",
+    "presets": "starting",
     "Project": "project",
     "init": "project",
     "open_project": "project",
@@ -55,6 +59,7 @@ _HOMES = {
     "tags_policy": "tagging",
     "tags_variants": "tagging",
     "tags_worklist": "tagging",
+    "whatif": "proposing",
 }
 
 __all__ = [
@@ -69,6 +74,8 @@ __all__ = [
     "init",
     "kept_out",
     "open_project",
+    "preset",
+    "presets",
     "problems",
     "record",
     "report",
@@ -81,6 +88,7 @@ __all__ = [
     "tags_variants",
     "tags_worklist",
     "verify",
+    "whatif",
 ]
 
 

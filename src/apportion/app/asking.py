@@ -12,6 +12,7 @@ from apportion.core.problems import Severity
 from apportion.core.progress import Progress, silent
 from apportion.errors import NoData, UnknownName
 from apportion.ledger.explain import AmountExplained, ChargeExplained, explain_amount, explain_charge
+from apportion.ledger.lenses import Lens
 from apportion.ledger.sensitivity import Sensitivity
 from apportion.ledger.sensitivity import sensitivity as ledger_sensitivity
 from apportion.reports import SOCKET
@@ -55,10 +56,11 @@ def report(
     metric: str = "BilledCost",
     filters: Filters | None = None,
     trend_months: int = 6,
+    lens: Lens = Lens.AFTER,
 ) -> Answer:
     """The answer of a report to the current run: by default the last month there is.
 
-    `by` is a name of `reports()`. Raises `UnknownName` or `NoData`.
+    `by` is a name of `reports()`; `lens` says whether pools have given shared cost on (`after`) or not. Raises `UnknownName` or `NoData`.
     """
     run = current_run(project)
     name = by.replace("-", "_")
@@ -72,6 +74,7 @@ def report(
         metric=metric,
         filters=filters,
         trend_months=trend_months,
+        lens=lens,
         currency=project.config.currency,
         memory=project.memory,
         temp=project.store.stage(),
@@ -87,6 +90,7 @@ def amount_explained(
     metric: str = "BilledCost",
     filters: Filters | None = None,
     limit: int = 10,
+    lens: Lens = Lens.AFTER,
 ) -> tuple[AmountExplained, ...]:
     """What an amount of the current run consists of, down to the delivered records; one answer per currency."""
     run = current_run(project)
@@ -97,13 +101,17 @@ def amount_explained(
         metric=metric,
         filters=filters or {},
         limit=limit,
+        lens=lens,
         memory=project.memory,
     )
 
 
-def charge_explained(project: Project, charge_id: str, *, metric: str = "BilledCost") -> ChargeExplained:
+def charge_explained(
+    project: Project, charge_id: str, *, metric: str = "BilledCost", limit: int = 10
+) -> ChargeExplained:
     """Where a charge of the current run came from and where it went."""
-    return explain_charge(project.store, current_run(project), charge_id, metric=metric, memory=project.memory)
+    run = current_run(project)
+    return explain_charge(project.store, run, charge_id, metric=metric, limit=limit, memory=project.memory)
 
 
 def sensitivity(

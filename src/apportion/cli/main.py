@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Get started": {
         "init": "Create a project folder with a commented configuration.",
         "demo": "Allocate a year of an example company and a real sample bill.",
+        "preset": "Print pools and rules to start from.",
         "doctor": "Check configuration, sources and what is up to date.",
     },
     "Monthly run": {
@@ -34,6 +35,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "report": "Show cost by team, model, project, service and more.",
         "explain": "Trace an amount to its rules and billing rows, or a charge to its owners.",
         "sensitivity": "Show what other weights of GPU, core and memory would change.",
+        "whatif": "Show who would pay more, who less, under proposed rules.",
         "problems": "List what was wrong in the bills, with file and row.",
         "tags": "Show tag coverage, what to tag first, spellings; check plans.",
         "export": "Write the result as a FOCUS dataset.",

@@ -180,6 +180,79 @@ class MeteringConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RowChoice:
+    """Rows of `allocations`: what the charge says (`charge`) and whose it is. All given parts must hold.
+
+    `equals`: target dimension, `kind` (a `core.measures.WorkloadKind`) or `job` -> any of these values, without regard
+    to case; `matches`: the same fields -> RE2 pattern found in it.
+    """
+
+    charge: Condition = Condition()
+    equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matches: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShare:
+    """A named receiver of a pool: an owner, or another pool (`pool` is its id, then `owner` is empty)."""
+
+    weight: int
+    owner: Owner = field(default_factory=dict)
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What a unit weighs up to a quantity, in millionths; `up_to` None: without end. Quantities in millionths too."""
+
+    up_to: int | None
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A line of a table of weights: whom, in which month or day (None: always), and what it weighs, in millionths."""
+
+    owner: Owner
+    since: date | None
+    until: date | None
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """`[[pools]]`: a shared cost and how it is given out. See docs/how-to/share-costs.md.
+
+    `when`: the rows it takes. `method` weighs the receivers by `basis` (a cost metric, a measure, or nothing), counted
+    over rows of `basis_when`, within equal values of `within` and in each `time` (month, day, hour). Receivers are all
+    owners of `receivers` at `grain`, or those of `split`; `to_pools` are pools that take part beside them. `leftover`
+    says what happens where nobody has the basis: `keep`, `wider` (the last of `within` is dropped), `even`, `owner`.
+    `with_shared`: the cost that weighs has in it what earlier stages gave.
+    """
+
+    id: str
+    when: RowChoice
+    stage: int = 1
+    method: str = "proportional_cost"
+    basis: str = ""
+    basis_when: Condition = Condition()
+    with_shared: bool = False
+    within: tuple[str, ...] = ()
+    time: str = "month"
+    grain: str = "model"
+    receivers: RowChoice = RowChoice()
+    split: tuple[PoolShare, ...] = ()
+    to_pools: tuple[PoolShare, ...] = ()
+    reciprocal: bool = False
+    table: str = ""
+    table_rows: tuple[TableRow, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    leftover: str = "keep"
+    leftover_owner: Owner = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of `apportion.toml`. `currency` is shown first; amounts of other currencies are never added to it."""
 
@@ -192,6 +265,12 @@ class Config:
     hierarchy: Hierarchy = Hierarchy()
     maps: Maps = Maps()
     metering: MeteringConfig = MeteringConfig()
+    pools: tuple[Pool, ...] = ()
+
+    @property
+    def pools_version(self) -> str:
+        """The version of everything that decides how shared costs are given out."""
+        return version_of([each.version for each in self.pools])
 
     @property
     def metering_version(self) -> str:

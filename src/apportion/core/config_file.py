@@ -10,12 +10,10 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-import re2
 from pydantic import BaseModel, ValidationError
 
 from apportion.core.config import (
     ASKED,
-    Condition,
     Config,
     Hierarchy,
     Maps,
@@ -27,15 +25,19 @@ from apportion.core.config import (
     TagPolicy,
     version_of,
 )
-from apportion.core.config_form import ConfigForm, RuleForm, ShareForm, TagsForm
+from apportion.core.config_condition import condition_of
+from apportion.core.config_form import ConfigForm, RuleForm, TagsForm
 from apportion.core.config_metering import metering_of
+from apportion.core.config_pools import completed, pools_of, whole_parts
+from apportion.core.config_text import ConfigText
 from apportion.core.money import MAX_WHOLE
 from apportion.core.targets import DIMENSIONS, RESERVED
-from apportion.core.toml_lines import Path, line_of
 from apportion.errors import ConfigError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+    from apportion.core.toml_lines import Path
 
 DEFAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "team": ("team", "owner", "ml-team"),
@@ -45,24 +47,6 @@ DEFAULT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The tag keys of a dimension where `[tags.keys]` does not name any."""
 
-FIELDS = (
-    "provider",
-    "service",
-    "account",
-    "account_name",
-    "resource_id",
-    "resource_name",
-    "resource_type",
-    "resource_group",
-    "region",
-    "sku",
-    "sku_meter",
-    "charge_category",
-    "charge_description",
-)
-"""What a rule's `when` can ask of a charge; `<field>_matches` asks for an RE2 pattern in it."""
-
-_MATCHES = "_matches"
 _FIXED = "fixed"
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -73,6 +57,7 @@ def parse_config(text: str, *, file: str = "apportion.toml") -> Config:
     form = source.form()
     _refuse_repeated(source, "sources", [entry.id for entry in form.sources])
     _refuse_repeated(source, "rules", [entry.id for entry in form.rules])
+    _refuse_repeated(source, "pools", [entry.id for entry in form.pools])
     _refuse_reserved(source, form)
     for place, entry in enumerate(form.sources):
         if not entry.paths and not ASKED & entry.options.keys():
@@ -93,19 +78,17 @@ def parse_config(text: str, *, file: str = "apportion.toml") -> Config:
             {name: _plain(owner) for name, owner in form.maps.resource_groups.items()},
         ),
         metering=metering_of(form.metering),
+        pools=pools_of(source, form.pools),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(ConfigText):
     """The text and its name, to say where a fault is."""
-
-    text: str
-    file: str
 
     def form(self) -> ConfigForm:
         try:
-            document = tomllib.loads(self.text)
+            document = completed(self, tomllib.loads(self.text))
         except tomllib.TOMLDecodeError as error:
             raise self._syntax(error) from error
         except RecursionError as error:
@@ -116,9 +99,6 @@ class _Source:
         except ValidationError as error:
             first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
             raise self._invalid(first, document) from error
-
-    def fault(self, path: Path, what: str, fix: str) -> ConfigError:
-        return ConfigError(file=self.file, line=line_of(self.text, path), key=dotted(path), what=what, fix=fix)
 
     def _syntax(self, error: tomllib.TOMLDecodeError) -> ConfigError:
         found = _LINE.search(str(error))
@@ -177,15 +157,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - 
         yield from _models_in(argument)
 
 
-def dotted(path: Path) -> str:
-    """The path as messages write it, places counted from 1.
-
-    >>> dotted(("rules", 0, "set"))
-    'rules[1].set'
-    """
-    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-
-
 def _refuse_repeated(source: _Source, table: str, ids: Sequence[str]) -> None:
     for place, name in enumerate(ids):
         if name in ids[:place]:
@@ -211,7 +182,11 @@ def _names_given(form: ConfigForm) -> Iterator[tuple[Path, str]]:
         yield from ((("maps", kind, key, d), name) for key, owner in owners.items() for d, name in owner.items())
     for place, rule in enumerate(form.rules):
         yield from ((("rules", place, "set", d), name) for d, name in (rule.set or {}).items())
-        yield from ((("rules", place, "split"), name) for share in rule.split or () for name in _owner(share).values())
+        yield from ((("rules", place, "split"), name) for share in rule.split or () for name in share.owner.values())
+    for place, pool in enumerate(form.pools):
+        yield from ((("pools", place, "split"), name) for share in pool.split or () for name in share.owner.values())
+        if isinstance(pool.leftover, dict):
+            yield from ((("pools", place, "leftover", d), name) for d, name in pool.leftover.items())
 
 
 def _tags(form: TagsForm) -> TagConfig:
@@ -241,7 +216,7 @@ def _rule(source: _Source, place: int, form: RuleForm) -> Rule:
     if form.valid_from and form.valid_until and form.valid_from >= form.valid_until:
         what = f"{form.valid_until} is not after valid_from {form.valid_from}."
         raise source.fault((*path, "valid_until"), what, "The rule holds up to, not including, valid_until.")
-    condition = _condition(source, (*path, "when"), form.when)
+    condition = condition_of(source, (*path, "when"), form.when)
     shares = (RuleShare(1, _plain(form.set)),) if form.set else _shares(source, path, form)
     content = [form.id, repr(condition), repr(shares), form.valid_from, form.valid_until, form.override, form.method]
     return Rule(
@@ -264,80 +239,15 @@ def _shares(source: _Source, path: Path, rule: RuleForm) -> tuple[RuleShare, ...
     weights = [Decimal(1 if form.weight is None else form.weight) for form in forms]
     if not all(weights):
         raise source.fault((*path, "split"), "a weight is 0.", "Leave that receiver out.")
-    if not all(_owner(form) for form in forms):
+    if not all(form.owner for form in forms):
         fix = f"Name at least one of {', '.join(DIMENSIONS)}."
         raise source.fault((*path, "split"), "a receiver sets nothing.", fix)
-    digits = max(-int(weight.as_tuple().exponent) for weight in weights)
-    whole = [int(weight.scaleb(digits)) for weight in weights]
+    whole = whole_parts(weights)
     if sum(whole) > MAX_WHOLE:
         what = f"the weights add up to more than {MAX_WHOLE} parts."
         raise source.fault((*path, "split"), what, "Use smaller numbers or fewer digits.")
-    return tuple(RuleShare(weight, _owner(form)) for weight, form in zip(whole, forms, strict=True))
+    return tuple(RuleShare(weight, form.owner) for weight, form in zip(whole, forms, strict=True))
 
 
 def _plain(owner: Mapping[Any, str]) -> dict[str, str]:
     return {str(dimension): value for dimension, value in owner.items()}
-
-
-def _owner(form: ShareForm) -> dict[str, str]:
-    return {d: value for d in DIMENSIONS if (value := getattr(form, d)) is not None}
-
-
-def _condition(source: _Source, path: Path, when: Mapping[str, Any]) -> Condition:
-    equals: dict[str, tuple[str, ...]] = {}
-    matches: dict[str, str] = {}
-    for name, wanted in when.items():
-        if name in {"tags", "tags_match"}:
-            continue
-        field = name.removesuffix(_MATCHES)
-        if field not in FIELDS:
-            near = get_close_matches(name, FIELDS, n=1)
-            guess = f"Did you mean '{near[0]}'? " if near else ""
-            fix = f"{guess}Known: {', '.join(FIELDS)}, each also with {_MATCHES}, tags, tags_match."
-            raise source.fault((*path, name), f"there is no field '{name}'.", fix)
-        if name.endswith(_MATCHES):
-            matches[field] = _pattern(source, (*path, name), wanted)
-        else:
-            equals[field] = _texts(source, (*path, name), wanted)
-    tags = _table(source, (*path, "tags"), when.get("tags", {}))
-    patterns = _table(source, (*path, "tags_match"), when.get("tags_match", {}))
-    found = Condition(
-        equals,
-        matches,
-        {key: _texts(source, (*path, "tags", key), wanted) for key, wanted in tags.items()},
-        {key: _pattern(source, (*path, "tags_match", key), wanted) for key, wanted in patterns.items()},
-    )
-    if found == Condition():
-        raise source.fault(path, "asks for nothing, so it would take every charge.", "Name at least one field or tag.")
-    return found
-
-
-def _table(source: _Source, path: Path, value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - parsed TOML
-    if not isinstance(value, Mapping):
-        raise source.fault(path, "is not a table.", 'Write { "tag key" = "value" }.')
-    return value
-
-
-def _texts(source: _Source, path: Path, value: Any) -> tuple[str, ...]:  # noqa: ANN401 - parsed TOML
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(text, str) for text in values):
-        raise source.fault(path, "is neither a text nor a list of texts.", 'Write "a" or ["a", "b"].')
-    return tuple(values)
-
-
-def _pattern(source: _Source, path: Path, value: Any) -> str:  # noqa: ANN401 - parsed TOML
-    if not isinstance(value, str):
-        raise source.fault(path, "is not a text.", "Write one RE2 pattern as text.")
-    try:
-        re2.compile(value, _quiet())
-    except re2.error as error:
-        said = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        fix = "Write it in RE2 syntax: no look-around, no back-references."
-        raise source.fault(path, f"is not a pattern: {said}.", fix) from error
-    return value
-
-
-def _quiet() -> Any:  # noqa: ANN401 - re2 ships no types
-    options = re2.Options()
-    options.log_errors = False
-    return options

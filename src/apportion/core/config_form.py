@@ -84,6 +84,12 @@ class ShareForm(Strict):
     model: Name | None = None
     environment: Name | None = None
 
+    @property
+    def owner(self) -> dict[str, str]:
+        """What the receiver sets, by dimension."""
+        given = {"team": self.team, "project": self.project, "model": self.model, "environment": self.environment}
+        return {dimension: value for dimension, value in given.items() if value is not None}
+
 
 class RuleForm(Strict):
     """One `[[rules]]`; the fields of `when` are checked by `config_file`."""
@@ -155,6 +161,43 @@ class MeteringForm(Strict):
     nodes: dict[str, Name] = {}
 
 
+class ToPoolForm(Strict):
+    """One entry of a pool's `to_pools`: another pool that takes part beside the receivers."""
+
+    pool: Annotated[str, Field(min_length=1)]
+    weight: Weight | None = None
+
+
+class TierForm(Strict):
+    """One entry of a pool's `tiers`: what a unit weighs up to a quantity."""
+
+    up_to: Weight | None = None
+    rate: Weight
+
+
+class PoolForm(Strict):
+    """One `[[pools]]`; what its conditions, basis and method say is checked by `config_pools`."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    use: str | None = None
+    when: Annotated[dict[str, Any], Field(min_length=1)]
+    stage: Annotated[int, Field(ge=1, le=99)] = 1
+    method: str = "proportional_cost"
+    basis: str = ""
+    basis_when: dict[str, Any] = {}
+    with_shared: bool = False
+    within: Annotated[list[str], BeforeValidator(_listed)] = []
+    time: Literal["month", "day", "hour"] = "month"
+    grain: Literal["business_unit", "team", "project", "model", "job"] = "model"
+    receivers: dict[str, Any] = {}
+    split: Annotated[list[ShareForm], Field(min_length=1)] | None = None
+    to_pools: list[ToPoolForm] = []
+    reciprocal: bool = False
+    table: str = ""
+    tiers: list[TierForm] = []
+    leftover: Literal["keep", "wider", "even"] | Owner = "keep"
+
+
 class ConfigForm(Strict):
     """The whole document."""
 
@@ -165,3 +208,4 @@ class ConfigForm(Strict):
     hierarchy: HierarchyForm = HierarchyForm()
     maps: MapsForm = MapsForm()
     metering: MeteringForm = MeteringForm()
+    pools: list[PoolForm] = []

@@ -111,6 +111,79 @@ ALLOCATIONS: Columns = {
 }
 """The pieces of all charges that share attributes and owner, summed: one row per owner that got a piece."""
 
+POOLS: Columns = {
+    "x_PoolNo": "INTEGER",  # the order in which pools are given out: by stage and id
+    "x_PoolId": "VARCHAR",
+    "x_PoolVersion": "VARCHAR",
+    "x_Stage": "INTEGER",
+    "x_Method": "VARCHAR",
+    "x_BasisName": "VARCHAR",  # a cost metric or a measure; null where nothing is counted
+    "x_Within": "VARCHAR[]",
+    "x_Time": "VARCHAR",
+    "x_Grain": "VARCHAR",
+    "x_Leftover": "VARCHAR",
+    "x_Reciprocal": "BOOLEAN",
+}
+"""The pools of a month as the rules said them."""
+
+CELLS: Columns = {
+    "x_PoolNo": "INTEGER",
+    "x_CellNo": "INTEGER",  # 1, 2, … within the month
+    "BillingCurrency": "VARCHAR",
+    "x_Keys": "VARCHAR[]",  # the values of the pool's `within`, as far as they hold: the first so many
+    "x_Bucket": "TIMESTAMP",  # the day or hour; null: the whole month
+    "x_TotalBasis": "DECIMAL(38,0)",
+    "x_TotalWeight": "DECIMAL(38,0)",
+    "x_ShareWhole": "BIGINT",
+    "x_ReceiverCount": "BIGINT",
+}
+"""What a pool's cost is divided within: one set of weights each. A basis below 0 is in no total, for it weighs 0.
+
+A basis is in quanta of cost (10⁻¹⁸), billionths of a measure's unit, or stated parts, as the pool's method counts."""
+
+WEIGHTS: Columns = {
+    "x_CellNo": "INTEGER",
+    "x_ReceiverNo": "INTEGER",  # null: another pool
+    "x_ToPoolNo": "INTEGER",
+    "x_Basis": "DECIMAL(38,0)",  # as it was counted, also where it is below 0; null where nothing is counted
+    "x_Weight": "DECIMAL(38,0)",
+    "x_ShareLow": "BIGINT",
+    "x_ShareHigh": "BIGINT",
+}
+"""Who holds which part [low, high) of a cell's whole: the intervals of one cell tile [0, whole)."""
+
+RECEIVERS: Columns = {
+    "x_ReceiverNo": "INTEGER",
+    **dict.fromkeys(TARGET_COLUMNS.values(), "VARCHAR"),
+    "x_WorkloadKind": "VARCHAR",
+    "x_WorkloadId": "VARCHAR",
+}
+"""Who takes part in some pool of the month; the last two are null but where jobs take part."""
+
+TAKEN: Columns = {
+    "x_SnapshotId": "VARCHAR",
+    "x_AttributeNo": "INTEGER",
+    "x_OwnerNo": "INTEGER",
+    "x_PoolNo": "INTEGER",
+    "x_CellNo": "INTEGER",
+    "x_ChargeCount": "BIGINT",
+    "x_PieceCount": "BIGINT",
+    **dict.fromkeys(focus.METRICS, AMOUNT),
+}
+"""The rows of `allocations` that pools took, whole: one row for each cell that a row falls in."""
+
+SHARED: Columns = {
+    **{name: kind for name, kind in ALLOCATIONS.items() if name not in ("x_AttributeNo", "x_OwnerNo")},
+    "x_PoolNo": "INTEGER",  # the pool that took the cost
+    "x_LastPoolNo": "INTEGER",  # the pool that gave it to this owner: another where pools feed pools
+    "x_Path": "VARCHAR",  # the ids of the pools it went through, as `networking > platform`
+    "x_CellNos": "INTEGER[]",  # the cell in each of them
+    "x_ReceiverNo": "INTEGER",
+    "x_OriginTeam": "VARCHAR",  # whose it was before
+    "x_OriginKind": "VARCHAR",  # `idle` where it was capacity that nobody used, else null
+}
+"""What pools gave to owners, summed: the rows of `taken` in another form. A charge is counted with its first owner."""
+
 SAMPLES: Columns = {
     "x_SampleNo": "BIGINT",  # 1, 2, … within the snapshot
     "x_SubjectNo": "INTEGER",

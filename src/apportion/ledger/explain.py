@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from apportion.allocation.pool_flow import REPORTED
 from apportion.allocation.statements import PIECES
 from apportion.core import focus, tables
 from apportion.core.money import from_quanta, quanta
@@ -14,11 +15,14 @@ from apportion.engine import duck
 from apportion.engine.dialect import DUCKDB, compile_sql
 from apportion.errors import NoData
 from apportion.ledger.explain_metered import MeteredUse, metered_uses
+from apportion.ledger.explain_shared import Pooled, SharedPiece, pooled, shared_pieces
 from apportion.ledger.filters import Filters, as_known, condition, job_names
 from apportion.ledger.held import held_parts
+from apportion.ledger.lenses import Lens, open_lenses
+from apportion.ledger.sharing import open_sharings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from apportion.core.period import Period
@@ -32,7 +36,10 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why part of an amount is there: the rule that named the team, with its tier, and a service of the bill."""
+    """Why part of an amount is there: the rule that named the team, with its tier, and a service of the bill.
+
+    Of what a pool gave, `charges` are the pieces that the pool took and divided, each once.
+    """
 
     evidence: str
     rule_id: str
@@ -46,7 +53,8 @@ class ChargePiece:
     """One piece of one charge and the way back to the delivered record.
 
     `amount` is the piece, `whole_amount` the charge; the piece is the interval [low, high) of `whole`. `workload_kind`,
-    `workload_id`, `host_team` and `metered` are None where nothing was metered.
+    `workload_id`, `host_team` and `metered` are None where nothing was metered. `pooled` is the pool that took the
+    piece: told where one charge is explained, None where no pool did.
     """
 
     charge_id: str
@@ -70,11 +78,16 @@ class ChargePiece:
     workload_id: str | None = None
     host_team: str | None = None
     metered: MeteredUse | None = None
+    pooled: Pooled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AmountExplained:
-    """An amount in one currency: the reasons add up to it exactly; `pieces` are its largest, `count` all of them."""
+    """An amount in one currency: the reasons add up to it exactly.
+
+    It is what the rows cost that no pool took (`pieces` are the largest of them, `count` all) and what pools gave
+    (`shares` are the largest, `share_count` all, `shared` their sum); before pools there are no shares.
+    """
 
     run_id: str
     currency: str
@@ -83,6 +96,10 @@ class AmountExplained:
     reasons: tuple[Reason, ...]
     pieces: tuple[ChargePiece, ...]
     count: int
+    lens: Lens = Lens.BEFORE
+    shared: Decimal = Decimal(0)
+    shares: tuple[SharedPiece, ...] = ()
+    share_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +118,23 @@ class ChargeExplained:
 _REASONS = """
 SELECT BillingCurrency, x_TeamEvidence, x_TeamRuleId, ServiceName, CAST(SUM(x_PieceCount) AS BIGINT), SUM({metric})
 FROM allocations
-WHERE {conditions}
+WHERE x_PoolId IS NULL AND {conditions}
 GROUP BY ALL
-ORDER BY BillingCurrency, ABS(SUM({metric})) DESC NULLS LAST, x_TeamEvidence, x_TeamRuleId, ServiceName
+"""
+
+# Each receiver of a cost says how many pieces the cost has: they count once.
+_SHARED_REASONS = f"""
+WITH costs AS (
+    SELECT x_TeamEvidence, x_TeamRuleId, x_Month, x_CellNos,
+           {", ".join(tables.quoted(name) for name in REPORTED)}, x_OriginTeam, x_OriginKind,
+           max(x_PieceCount) AS pieces, SUM({{metric}}) AS amount
+    FROM shared
+    WHERE {{conditions}}
+    GROUP BY ALL
+)
+SELECT BillingCurrency, x_TeamEvidence, x_TeamRuleId, ServiceName, CAST(SUM(pieces) AS BIGINT), SUM(amount)
+FROM costs
+GROUP BY ALL
 """
 
 _DESCRIBED = f"""
@@ -113,51 +144,109 @@ JOIN attributes AS a ON a.x_AttributeNo = p.x_AttributeNo
 """
 
 _LARGEST = """
-SELECT * FROM described WHERE {conditions}
+SELECT * FROM described AS d
+{of_lens}
+WHERE {conditions}
 QUALIFY row_number() OVER (
     PARTITION BY BillingCurrency ORDER BY ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
 ) <= {limit}
 ORDER BY BillingCurrency, ABS({metric}) DESC NULLS LAST, x_ChargeNo, x_ShareLow
 """
 
+_NOT_TAKEN = """
+ANTI JOIN taken AS t
+  ON t.x_SnapshotId = $snapshot AND t.x_AttributeNo = d.x_AttributeNo AND t.x_OwnerNo = d.x_OwnerNo
+"""
+
 _ONE = "SELECT * FROM described WHERE x_ChargeNo = ? ORDER BY x_ShareLow"
 
 
 def explain_amount(
-    store: Store, run: Run, *, period: Period, metric: str, filters: Filters, limit: int = 10, memory: str = "2GB"
+    store: Store,
+    run: Run,
+    *,
+    period: Period,
+    metric: str,
+    filters: Filters,
+    limit: int = 10,
+    lens: Lens = Lens.AFTER,
+    memory: str = "2GB",
 ) -> tuple[AmountExplained, ...]:
     """What the amount of a metric in these months consists of, one explanation per currency.
 
-    Raises `UnknownName` for a filter or a value that no piece has, `NoData` where nothing matches all of them.
+    The amount is that of the lens: after pools, as reports show it, or before. Raises `UnknownName` for a filter or a
+    value that no row has through either lens, `NoData` where nothing matches all of them.
     """
     parts = held_parts(run, period)
+    sharings = [part for part in run.sharings if part.period in period]
+    lens = lens if sharings else Lens.BEFORE
     with duck.session(memory=memory, temp=store.stage()) as db:
-        db.read_parquet("allocations", [store.checked(part.allocations) for part in parts])
-        filters = as_known(db, filters, jobs=job_names(db, store, run, filters))
-        reasons = _reasons(db, metric=metric, filters=filters)
-        if not reasons:
-            raise NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")
-        found = [
-            row for part in parts for row in _largest(db, store, part, metric=metric, filters=filters, limit=limit)
-        ]
+        filters = _opened(db, store, run, parts, sharings, filters, lens)
+        own = _reasons(db, _REASONS, metric=metric, filters=filters)
+        given = _reasons(db, _SHARED_REASONS, metric=metric, filters=filters) if lens is Lens.AFTER else {}
+        if not own and not given:
+            raise _nothing(db, period, filters)
+        shares, share_counts = shared_pieces(db, metric=metric, filters=filters, limit=limit) if given else ({}, {})
+        asked = _Asked(metric, filters, limit, lens)
+        found = [row for part in parts for row in _largest(db, store, part, asked)] if own else []
         pieces = _pieces(db, store, run, _first(found, metric, limit), metric)
     return tuple(
         AmountExplained(
             run_id=run.id,
             currency=currency,
             metric=metric,
-            amount=from_quanta(sum(quanta(reason.amount) for reason in given)),
-            reasons=tuple(given),
+            amount=_sum([*own.get(currency, ()), *given.get(currency, ())]),
+            reasons=tuple(sorted([*own.get(currency, ()), *given.get(currency, ())], key=_place)),
             pieces=tuple(pieces.get(currency, ())),
-            count=sum(reason.charges for reason in given),
+            count=sum(reason.charges for reason in own.get(currency, ())),
+            lens=lens,
+            shared=_sum(given.get(currency, ())),
+            shares=tuple(shares.get(currency, ())),
+            share_count=share_counts.get(currency, 0),
         )
-        for currency, given in reasons.items()
+        for currency in sorted(own.keys() | given.keys())
     )
 
 
-def _reasons(db: DuckDb, *, metric: str, filters: Filters) -> dict[str, list[Reason]]:
+def _opened(
+    db: DuckDb, store: Store, run: Run, parts: list[Part], sharings: list[Part], filters: Filters, lens: Lens
+) -> Filters:
+    """Make the views of the lens; the filters as its rows spell them, or those of the other lens."""
+    open_lenses(db, store, parts, sharings, lens)
+    db.run(_BOTH)
+    found = as_known(db, filters, jobs=job_names(db, store, run, filters))
+    db.run(f"CREATE OR REPLACE TEMP VIEW allocations AS SELECT * FROM allocations_{lens}")
+    return found
+
+
+_BOTH = """
+CREATE OR REPLACE TEMP VIEW allocations AS
+SELECT * FROM allocations_before UNION ALL BY NAME SELECT * FROM allocations_after
+"""
+
+
+def _nothing(db: DuckDb, period: Period, filters: Filters) -> NoData:
     held, values = condition(filters)
-    sql = _REASONS.format(metric=tables.quoted(metric), conditions=held)
+    if db.rows(f"SELECT 1 FROM allocations_before WHERE {held} LIMIT 1", values):
+        fix = "See --lens before for whose it was."
+        return NoData(f"Pools gave on everything in {period} that matches all filters.", fix)
+    if db.rows(f"SELECT 1 FROM allocations_after WHERE {held} LIMIT 1", values):
+        fix = "See --lens after."
+        return NoData(f"Only pools gave cost in {period} that matches all filters.", fix)
+    return NoData(f"No cost in {period} matches all filters.", "Leave one of them out.")
+
+
+def _sum(reasons: Iterable[Reason]) -> Decimal:
+    return from_quanta(sum(quanta(reason.amount) for reason in reasons))
+
+
+def _place(reason: Reason) -> tuple[int, str, str, str]:
+    return -abs(quanta(reason.amount)), reason.evidence, reason.rule_id, reason.service
+
+
+def _reasons(db: DuckDb, statement: str, *, metric: str, filters: Filters) -> dict[str, list[Reason]]:
+    held, values = condition(filters)
+    sql = statement.format(metric=tables.quoted(metric), conditions=held)
     found: dict[str, list[Reason]] = {}
     for currency, evidence, rule_id, service, count, amount in db.rows(sql, values):
         reason = Reason(evidence, rule_id, service, charges=count, amount=amount if amount is not None else Decimal(0))
@@ -165,13 +254,22 @@ def _reasons(db: DuckDb, *, metric: str, filters: Filters) -> dict[str, list[Rea
     return found
 
 
-def _largest(
-    db: DuckDb, store: Store, part: Part, *, metric: str, filters: Filters, limit: int
-) -> list[tuple[Part, _Row]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    metric: str
+    filters: Filters
+    limit: int
+    lens: Lens
+
+
+def _largest(db: DuckDb, store: Store, part: Part, asked: _Asked) -> list[tuple[Part, _Row]]:
     _open(db, store, part)
-    held, values = condition(filters)
-    sql = _LARGEST.format(conditions=held, metric=tables.quoted(metric), limit=limit)
-    return [(part, row) for row in db.table(sql, values).to_pylist()]
+    held, values = condition(asked.filters)
+    after = asked.lens is Lens.AFTER
+    named = tables.quoted(asked.metric)
+    sql = _LARGEST.format(conditions=held, metric=named, limit=asked.limit, of_lens=_NOT_TAKEN if after else "")
+    bound = {**values, **({"snapshot": part.snapshot_id} if after else {})}
+    return [(part, row) for row in db.table(sql, bound).to_pylist()]
 
 
 def _first(found: list[tuple[Part, _Row]], metric: str, limit: int) -> list[tuple[Part, _Row]]:
@@ -253,11 +351,12 @@ def _piece(row: _Row, snapshot: Snapshot, metric: str, metered: MeteredUse | Non
 
 
 def explain_charge(
-    store: Store, run: Run, charge_id: str, *, metric: str = "BilledCost", memory: str = "2GB"
+    store: Store, run: Run, charge_id: str, *, metric: str = "BilledCost", limit: int = 10, memory: str = "2GB"
 ) -> ChargeExplained:
     """Where a charge of the run came from and where it went; `charge_id` is `<snapshot id or its beginning>:<number>`.
 
-    Raises `NoData` where the run has no such charge.
+    Of each piece that a pool took, the `limit` largest receivers are named. Raises `NoData` where the run has no such
+    charge.
     """
     snapshot_id, _, number = charge_id.rpartition(":")
     if not snapshot_id or not number.isdecimal():
@@ -268,7 +367,9 @@ def explain_charge(
         rows = db.table(_ONE, [int(number)]).to_pylist()
         if not rows:
             raise NoData(f"Snapshot {snapshot.id} has no charge {number}.", f"It has charges 1 to {snapshot.rows}.")
-        pieces = tuple(_of_part(db, store, run, part, rows, metric))
+        pieces = _of_part(db, store, run, part, rows, metric)
+        open_sharings(db, store, [sharing for sharing in run.sharings if sharing.period == part.period])
+        takers = pooled(db, part, rows, metric=metric, limit=limit)
     first = rows[0]
     return ChargeExplained(
         run_id=run.id,
@@ -277,7 +378,7 @@ def explain_charge(
         dimensions={c: str(first[c]) for c in tables.ATTRIBUTES if c != "Tags" and first.get(c) is not None},
         amounts={name: first[f"{name}_whole"] for name in focus.METRICS if first[f"{name}_whole"] is not None},
         tags=dict(first["Tags"] or ()),
-        pieces=pieces,
+        pieces=tuple(replace(piece, pooled=takers.get(piece.low)) for piece in pieces),
     )
 
 

@@ -25,7 +25,7 @@ from apportion.store.records import Part
 from apportion.tagging.resolve import RESOLVE_VERSION, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from apportion.core.progress import Progress
     from apportion.engine.duck import DuckDb
     from apportion.store import Store
-    from apportion.store.records import Snapshot
+    from apportion.store.records import Run, Snapshot
 
 _MEASURED = ("usage", "hours", "workloads", "resources", "meters")
 _FILES = (*_MEASURED, "held")
@@ -65,18 +65,21 @@ def version(config: Config, usages: Sequence[Part]) -> str:
     return " ".join(words)
 
 
-def metered(store: Store, config: Config, *, memory: str, progress: Progress) -> Metered:
-    """The usage of each month that meters know anything of; what was calculated before is reused."""
-    by_month: dict[Month, list[Snapshot]] = {}
-    for reading in store.current_readings():
-        by_month.setdefault(reading.scope.period, []).append(reading)
+def metered(
+    store: Store, config: Config, *, memory: str, progress: Progress, months: Collection[Month] | None = None
+) -> Metered:
+    """The usage of each month that meters know anything of; what was calculated before is reused.
+
+    `months`: of these only (None: of all there are).
+    """
+    by_month = _readings_of(store, months)
     before = store.current_run()
     measured = {_measured_of(part.id): part for part in before.usages} if before else {}
     parts: dict[Month, Part] = {}
     staged: dict[str, Path] = {}
     for done, month in enumerate(sorted(by_month)):
         progress(f"metering {month}", done, len(by_month))
-        readings = sorted(by_month[month], key=lambda each: (each.created_at, each.scope))
+        readings = by_month[month]
         part_id = _part_id(month, readings, config)
         part = store.part(part_id)
         if part is None:
@@ -89,6 +92,29 @@ def metered(store: Store, config: Config, *, memory: str, progress: Progress) ->
             store.checked(part.folder / file.name)
         parts[month] = part
     return Metered(parts, staged)
+
+
+def _readings_of(store: Store, months: Collection[Month] | None) -> dict[Month, list[Snapshot]]:
+    """The deliveries of meters by month, in the order they came in."""
+    by_month: dict[Month, list[Snapshot]] = {}
+    for reading in store.current_readings():
+        if months is None or reading.scope.period in months:
+            by_month.setdefault(reading.scope.period, []).append(reading)
+    return {m: sorted(some, key=lambda each: (each.created_at, each.scope)) for m, some in by_month.items()}
+
+
+def covered(store: Store, snapshots: Sequence[Snapshot]) -> set[Month]:
+    """The months whose usage the results of these bills depend on: their own, and those that their charges are of."""
+    own = {snapshot.scope.period for snapshot in snapshots}
+    return own.union(*(months_of(store.checked(snapshot.charges)) for snapshot in snapshots))
+
+
+def measured_anew(store: Store, run: Run, config: Config, months: Collection[Month]) -> set[Month]:
+    """Those of the months of which meters do not say any more, under the run's `config`, what the run measured."""
+    then = {part.period: _measured_of(part.id) for part in run.usages if part.period in months}
+    readings = _readings_of(store, months)
+    now = {month: _measured_of(_part_id(month, of_month, config)) for month, of_month in readings.items()}
+    return {month for month in {*then, *now} if then.get(month) != now.get(month)}
 
 
 def _part_id(month: Month, readings: Sequence[Snapshot], config: Config) -> str:

@@ -15,7 +15,8 @@ from apportion.core.money import from_quanta, quanta
 from apportion.core.progress import Progress, silent
 from apportion.engine import duck
 from apportion.errors import NoData
-from apportion.ledger.metered import metered, share_out, version
+from apportion.ledger.metered import covered, metered, share_out, version
+from apportion.ledger.sharing import shared_out
 from apportion.store.records import Part, Run, Snapshot, Totals
 from apportion.tagging.resolve import RESOLVE_VERSION, resolve
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from apportion.core.config import Config
+    from apportion.core.period import Period
     from apportion.engine.select import Engine
     from apportion.store import Store
 
@@ -56,35 +58,62 @@ def post(
     calculated before is reused. Raises `NoData` where nothing was ingested, `NotConserved` where money in is not money
     out (then nothing is published).
     """
-    config = weighed(config)
     with store.writing():
-        snapshots = store.current_snapshots()
-        if not snapshots:
-            raise NoData("No bill has been ingested yet.", "Run 'apportion ingest' first.")
         before = store.current_run()
-        meters = metered(store, config, memory=memory, progress=progress)
-        parts: list[Part] = []
-        staged: dict[str, Path] = dict(meters.staged)
-        for done, snapshot in enumerate(snapshots):
-            progress(f"allocating {snapshot.scope.source_id} {snapshot.scope.period}", done, len(snapshots))
-            usages = meters.of(store, snapshot)
-            part_id = _part_id(snapshot, config, usages)
-            part = store.part(part_id)
-            if part is None:
-                part = _calculate(store, config, snapshot, usages, part_id=part_id, engine=engine, memory=memory)
-                staged[part_id] = part.folder
-            parts.append(part)
-        progress("allocating", len(snapshots), len(snapshots))
-        fresh = sum(part.id in staged for part in parts)
-        worked = engine.name if staged or before is None else before.engine
-        usage = tuple(meters.parts[month] for month in sorted(meters.parts))
-        run = _run(config, parts, snapshots, usage, config_text=config_text, engine=worked)
+        run, staged = worked_out(
+            store, config, config_text=config_text, engine=engine, memory=memory, progress=progress
+        )
         if before is not None and before.id == run.id:
-            return Posted(before, fresh=0, reused=len(parts), unchanged=True)
-        return Posted(store.publish_run(run, staged), fresh=fresh, reused=len(parts) - fresh, unchanged=False)
+            return Posted(before, fresh=0, reused=len(run.parts), unchanged=True)
+        fresh = sum(part.id in staged for part in run.parts)
+        return Posted(store.publish_run(run, staged), fresh=fresh, reused=len(run.parts) - fresh, unchanged=False)
 
 
-def _part_id(snapshot: Snapshot, config: Config, usages: Sequence[Part]) -> str:
+def worked_out(
+    store: Store,
+    config: Config,
+    *,
+    config_text: str,
+    engine: Engine,
+    period: Period | None = None,
+    memory: str = "2GB",
+    progress: Progress = silent,
+) -> tuple[Run, dict[str, Path]]:
+    """The run that `post` would publish, and the staging folder of each of its parts that is not stored yet.
+
+    With a `period` it consists of the bills of those months only; each part is the one that a whole run would have.
+    Nothing is published. Raises as `post` does.
+    """
+    config = weighed(config)
+    snapshots = store.current_snapshots(period=period)
+    if not snapshots:
+        of = "" if period is None else f" of {period}"
+        raise NoData(f"No bill{of} has been ingested yet.", "Run 'apportion ingest' first.")
+    months = None if period is None else covered(store, snapshots)
+    meters = metered(store, config, months=months, memory=memory, progress=progress)
+    parts: list[Part] = []
+    staged: dict[str, Path] = dict(meters.staged)
+    for done, snapshot in enumerate(snapshots):
+        progress(f"allocating {snapshot.scope.source_id} {snapshot.scope.period}", done, len(snapshots))
+        usages = meters.of(store, snapshot)
+        part_id = id_of_part(snapshot, config, usages)
+        part = store.part(part_id)
+        if part is None:
+            part = _calculate(store, config, snapshot, usages, part_id=part_id, engine=engine, memory=memory)
+            staged[part_id] = part.folder
+        parts.append(part)
+    progress("allocating", len(snapshots), len(snapshots))
+    sharings, new = shared_out(store, config, parts, meters.parts, staged=staged, memory=memory, progress=progress)
+    staged |= new
+    before = store.current_run()
+    worked = engine.name if staged or before is None else before.engine
+    usage = tuple(meters.parts[month] for month in sorted(meters.parts))
+    run = _run(config, parts, snapshots, (usage, tuple(sharings)), config_text=config_text, engine=worked)
+    return run, staged
+
+
+def id_of_part(snapshot: Snapshot, config: Config, usages: Sequence[Part]) -> str:
+    """The id of the result of a snapshot; the rules of `config` are weighed, `usages` those of its months."""
     metering = version(config, usages)
     words = (snapshot.id, config.ownership_version, RESOLVE_VERSION, direct.METHOD_VERSION, metering)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
@@ -134,12 +163,13 @@ def _run(
     config: Config,
     parts: list[Part],
     snapshots: tuple[Snapshot, ...],
-    usages: tuple[Part, ...],
+    beside: tuple[tuple[Part, ...], tuple[Part, ...]],
     *,
     config_text: str,
     engine: str,
 ) -> Run:
-    ids = sorted(part.id for part in (*parts, *usages))
+    usages, sharings = beside
+    ids = sorted(part.id for part in (*parts, *usages, *sharings))
     words = [__version__, hashlib.sha256(config_text.encode()).hexdigest(), *ids]
     return Run(
         id=hashlib.sha256("\n".join(words).encode()).hexdigest()[:16],
@@ -151,6 +181,7 @@ def _run(
         totals_in=added(snapshot.totals for snapshot in snapshots),
         totals_out=added(part.totals for part in parts),
         usages=usages,
+        sharings=sharings,
     )
 
 

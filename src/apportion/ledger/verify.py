@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from apportion.core import focus
 from apportion.core.money import from_quanta, plain
 from apportion.core.progress import Progress, silent
-from apportion.ledger import recount
+from apportion.ledger import recount, recount_cells, recount_shared
 from apportion.ledger.recount import Sums
 from apportion.ledger.source_files import FileBalance, file_balances
 
@@ -100,7 +100,7 @@ def verify(
     files: Mapping[str, SourceConfig] | None = None,
     progress: Progress = silent,
 ) -> Certificate:
-    """Count the run again from the stored snapshots and compare every share, sum and count.
+    """Count the run again from the stored snapshots and compare every share, sum and count, shared costs included.
 
     With `files` (the configured sources by id), the delivered files are read once more too, where they are still in
     place, and their own cost column is added up. Raises `DamagedFile` where a stored file is not the stored one.
@@ -118,6 +118,10 @@ def verify(
         faults += found.faults
         stored += [(f"{snapshot.id}/{f.name}", f.sha256) for f in snapshot.stored]
         stored += [(f"{part.id}/{f.name}", f.sha256) for f in part.stored]
+    for done, sharing in enumerate(run.sharings):
+        progress(f"counting shared costs of {sharing.period} again", done, len(run.sharings))
+        faults += _sharing(store, run, sharing)
+        stored += [(f"{sharing.id}/{f.name}", f.sha256) for f in sharing.stored]
     stored += _usages(store, run)
     delivered = () if files is None else file_balances(store, snapshots, sources=files, progress=progress)
     faults += [f"{f.path}: {f.state}" for f in delivered if f.differs]
@@ -146,6 +150,15 @@ def _usages(store: Store, run: Run) -> list[tuple[str, str]]:
         for file in usage.stored:
             store.checked(usage.folder / file.name)
     return [(f"{usage.id}/{file.name}", file.sha256) for usage in run.usages for file in usage.stored]
+
+
+def _sharing(store: Store, run: Run, sharing: Part) -> list[str]:
+    """What is wrong with the shared costs of a month, in words."""
+    files = {file.name.removesuffix(".parquet"): store.checked(sharing.folder / file.name) for file in sharing.stored}
+    parts = [part for part in run.parts if part.period == sharing.period]
+    results = [(part.snapshot_id, store.checked(part.allocations)) for part in parts]
+    found = recount_shared.faults(recount_cells.read(files), results)
+    return [f"shared costs of {sharing.period}: {fault}" for kind in found for fault in _shown(kind)]
 
 
 def _count(store: Store, part: Part, snapshot: Snapshot) -> tuple[int, _Found]:

@@ -11,13 +11,25 @@ from apportion.reports.reading.change import ratio, rounded
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.places import open_places
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import is_shared, lens_title, missing_metric
 from apportion.reports.reading.sizes import open_sizes
-from apportion.reports.reading.work import ENDPOINTS, Work, currencies, in_hours, total_cost, total_held, works
+from apportion.reports.reading.work import (
+    ENDPOINTS,
+    Work,
+    currencies,
+    in_hours,
+    total_cost,
+    total_held,
+    total_kinds,
+    works,
+)
 from apportion.reports.reading.work_rows import (
+    above,
     by_cost,
     commitments_note,
     distinct_names,
+    kind_columns,
+    kinds_of,
     rounded_or_none,
     uncharged_note,
     unit_cost,
@@ -71,18 +83,20 @@ def _answer(asked: Asked) -> Answer:
     open_sizes(asked, open_places(asked))
     endpoints = [work for work in works(asked).values() if work.kind in ENDPOINTS]
     idle: _Idle = {(row[0], row[1]): ratio(row[2], row[3]) for row in asked.db.rows(IDLE_SHARES)}
-    shown = currencies(asked, endpoints)
-    sections = [_section(currency, endpoints, idle, uncharged=currency == shown[0]) for currency in shown]
+    shown, is_told = currencies(asked, endpoints), is_shared(asked)
+    sections = [
+        _section(currency, endpoints, idle, uncharged=currency == shown[0], is_told=is_told) for currency in shown
+    ]
     told = tuple(section for section in sections if section.rows)
     if not told:
         words = "No endpoint or API key was metered or named by these bills."
         return Answer(REPORT.title, asked.period, asked.metric, (), (words,))
     commitments = commitments_note(asked, endpoints=True)
-    notes = (*uncharged_note(endpoints, "endpoint", "endpoints"), *commitments, *missing_metric(asked))
-    return Answer(REPORT.title, asked.period, asked.metric, told, notes)
+    notes = (*uncharged_note(endpoints, "endpoint", "endpoints"), *commitments, *missing_metric(asked), *above(asked))
+    return Answer(lens_title(asked, REPORT.title), asked.period, asked.metric, told, notes)
 
 
-def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged: bool) -> Section:
+def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged: bool, is_told: bool) -> Section:
     listed = [work for work in endpoints if currency in work.costs or (uncharged and not work.costs)]
     names, ordered = distinct_names(endpoints), sorted(listed, key=by_cost(currency))
     rows = tuple((names[work.id], *_row(work, currency, idle.get((currency, work.id)))) for work in ordered)
@@ -93,8 +107,11 @@ def _section(currency: str, endpoints: Sequence[Work], idle: _Idle, *, uncharged
     hours = (in_hours(total_held(listed, measure)) for measure in (Measure.GPU_SECONDS, Measure.CPU_CORE_SECONDS))
     stored = [work.storage for work in listed if work.storage is not None]
     storage = rounded_or_none(sum(stored, Fraction(0)) if stored else None)
-    total = ("Total", *[None] * 4, *_counts(served), *hours, storage, total_cost(listed, currency), *[None] * 3)
-    return Section(currency, _columns(currency), rows, total)
+    figures = (*_counts(served), *hours, storage, total_cost(listed, currency))
+    kinds = total_kinds(listed, currency)
+    told = kind_columns(currency, kinds, is_told=is_told)
+    total = ("Total", *[None] * 4, *figures, *[None] * 3, *kinds)
+    return Section(currency, (*_columns(currency), *told), rows, total)
 
 
 def _row(work: Work, currency: str, idle: Decimal | None) -> Row:
@@ -115,6 +132,7 @@ def _row(work: Work, currency: str, idle: Decimal | None) -> Row:
         unit_cost(work, currency, _by(served.requests, THOUSAND)),
         unit_cost(work, currency, _by(served.all_tokens, MILLION)),
         idle,
+        *kinds_of(work, currency),
     )
 
 

@@ -15,9 +15,9 @@ from apportion.core.measures import Measure
 from apportion.reports.reading.change import Amount, added, ratio
 from apportion.reports.reading.contract import Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import lens_title, missing_metric
 from apportion.reports.reading.work import ENDPOINTS, Work, currencies, in_hours, total_cost, total_held, works
-from apportion.reports.reading.work_rows import uncharged_note
+from apportion.reports.reading.work_rows import above, uncharged_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,8 +47,8 @@ def _answer(asked: Asked) -> Answer:
         return Answer(REPORT.title, asked.period, asked.metric, (), (words,))
     shown = currencies(asked, jobs)
     sections = tuple(_section(currency, groups, uncharged=currency == shown[0]) for currency in shown)
-    notes = (*_span(asked.period), *uncharged_note(jobs, "run", "runs"), *missing_metric(asked))
-    return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
+    notes = (*_span(asked.period), *uncharged_note(jobs, "run", "runs"), *missing_metric(asked), *above(asked))
+    return Answer(lens_title(asked, REPORT.title), asked.period, asked.metric, sections, notes)
 
 
 def _span(period: Period) -> Iterator[str]:

@@ -9,7 +9,7 @@ from apportion.core.targets import EVIDENCE_NAMES, Evidence
 from apportion.ledger.filters import condition
 from apportion.reports.reading.change import added, ratio
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Section
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import lens_title, missing_metric, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def _answer(asked: Asked) -> Answer:
         found.setdefault(currency, []).append((tier, rule, cost, int(pieces)))
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = tuple(_section(currency, found[currency]) for currency in ordered)
-    notes = tuple(missing_metric(asked)) if sections else ("No cost matches these filters.",)
-    return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
+    notes = (*missing_metric(asked), *sharing(asked)) if sections else ("No cost matches these filters.",)
+    return Answer(lens_title(asked, REPORT.title), asked.period, asked.metric, sections, notes)
 
 
 def _section(currency: str, found: Sequence[_TierRow]) -> Section:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from apportion.core.measures import Basis, Measure, WorkloadKind
 from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
+from apportion.ledger.lenses import CostKind
 from apportion.metering.statements import EFFECTIVE
+from apportion.reports.reading.amounts import rounded_text
 from apportion.reports.reading.change import Amount, added, ratio
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
 from apportion.reports.reading.places import open_places
-from apportion.reports.reading.remarks import NO_METER, missing_metric
+from apportion.reports.reading.remarks import NO_METER, bounds, missing_metric
 from apportion.reports.reading.sizes import open_sizes
 from apportion.reports.reading.work import in_hours
 
@@ -84,6 +86,14 @@ HAVING bool_or(c.x_WorkloadKind = '{WorkloadKind.IDLE}')
 ORDER BY c.BillingCurrency, p.resource_key
 """
 
+GIVEN = f"""
+SELECT BillingCurrency, SUM({{metric}})
+FROM taken_rows
+WHERE x_CostKind = '{CostKind.IDLE}' AND date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
+GROUP BY BillingCurrency
+ORDER BY BillingCurrency
+"""
+
 UNSIZED_COUNT = "SELECT count(*) FROM unsized WHERE resource_key IN (SELECT resource_key FROM places)"
 
 RESOURCES = """
@@ -130,8 +140,9 @@ def _answer(asked: Asked) -> Answer:
         found.setdefault(currency, []).append(_IdleCost(no, key, tuple(teams), idle, cost))
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = tuple(_section(currency, found[currency], places) for currency in ordered)
-    notes = missing_metric(asked) if sections else [_nothing(asked, config)]
-    return Answer(REPORT.title, asked.period, asked.metric, sections, (*notes, *_unsized(asked, config)))
+    notes = [*(missing_metric(asked) if sections else [_nothing(asked, config)])]
+    notes += [*_unsized(asked, config), *_given(asked)]
+    return Answer(REPORT.title, asked.period, asked.metric, sections, tuple(notes))
 
 
 def _condition(asked: Asked) -> tuple[str, dict[str, list[str]]]:
@@ -158,6 +169,13 @@ def _unsized(asked: Asked, config: MeteringConfig) -> Iterator[str]:
     if count and config.idle != "workloads":
         of = "1 metered machine is" if count == 1 else f"{count} metered machines is"
         yield f"The size of {of} not known, so not all that was idle there is seen: see --by metering-gaps."
+
+
+def _given(asked: Asked) -> Iterator[str]:
+    """A sentence per currency in which pools gave idle cost on; it stands here whoever has it in the end."""
+    for currency, amount in asked.db.rows(GIVEN.format(metric=quoted(asked.metric)), bounds(asked)):
+        told = rounded_text(amount or Decimal(0), currency)
+        yield f"Pools gave {told} {currency} of all that was idle on to others: see --by flow."
 
 
 def _places(asked: Asked, config: MeteringConfig) -> Mapping[int, _Place]:

@@ -2,7 +2,7 @@
 
 A piece is in the first stage that fits:
 
-1. shared: nobody's time (`idle`, `unmetered`);
+1. shared: what pools gave, and nobody's time (`idle`, `unmetered`);
 2. storage: data, which is a service of the category Storage, or a workload of kind `data`;
 3. inference: an endpoint, an API key, a batch inference;
 4. experiment: a notebook, or a training job that belongs to a sweep or parent run (`x_ParentId`);
@@ -24,7 +24,7 @@ from apportion.ledger.filters import condition
 from apportion.reports.reading.change import Amount, added
 from apportion.reports.reading.contract import Answer, Asked, Column, Kind, Report, Row, Section
 from apportion.reports.reading.metered import open_metered
-from apportion.reports.reading.remarks import missing_metric
+from apportion.reports.reading.remarks import lens_title, missing_metric, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,8 @@ _JOBS = (WorkloadKind.TRAINING_JOB, WorkloadKind.PIPELINE_STEP)
 _OF_A_SWEEP = "x_WorkloadId IN (SELECT x_WorkloadId FROM known_work WHERE x_ParentId IS NOT NULL)"
 
 STAGE = f"""
-CASE WHEN x_WorkloadKind IN ({_listed((WorkloadKind.IDLE, WorkloadKind.UNMETERED))}) THEN 'shared'
+CASE WHEN x_PoolId IS NOT NULL THEN 'shared'
+     WHEN x_WorkloadKind IN ({_listed((WorkloadKind.IDLE, WorkloadKind.UNMETERED))}) THEN 'shared'
      WHEN x_WorkloadKind = '{WorkloadKind.DATA}' OR ServiceCategory = 'Storage' THEN 'storage'
      WHEN x_WorkloadKind IN ({_listed(_SERVING)}) THEN 'inference'
      WHEN x_WorkloadKind = '{WorkloadKind.NOTEBOOK}' THEN 'experiment'
@@ -57,7 +58,7 @@ END
 
 COSTS = f"""
 SELECT BillingCurrency, x_Model, {STAGE} AS stage, SUM({{metric}})
-FROM charged
+FROM shown
 WHERE {{chosen}}
 GROUP BY ALL
 ORDER BY BillingCurrency, x_Model, stage
@@ -75,8 +76,8 @@ def _answer(asked: Asked) -> Answer:
         found.setdefault(currency, {}).setdefault(model, {})[stage] = cost
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = tuple(_section(currency, found[currency]) for currency in ordered)
-    notes = (RULE, *missing_metric(asked)) if sections else ("No cost matches these filters.",)
-    return Answer(REPORT.title, asked.period, asked.metric, sections, notes)
+    notes = (RULE, *missing_metric(asked), *sharing(asked)) if sections else ("No cost matches these filters.",)
+    return Answer(lens_title(asked, REPORT.title), asked.period, asked.metric, sections, notes)
 
 
 def _section(currency: str, found: Mapping[str, _Stages]) -> Section:

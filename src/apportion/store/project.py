@@ -174,8 +174,8 @@ class Store:
         self._refuse_stored(staged.values())
         with self._alone():
             with self._catalogue.reading() as connection:
-                known = runs.parts(connection, self._part_folder, [part.id for part in (*run.parts, *run.usages)])
-            fresh = {part.id: part for part in (*run.parts, *run.usages) if part.id not in known}
+                known = runs.parts(connection, self._part_folder, [part.id for part in run.stored_parts])
+            fresh = {part.id: part for part in run.stored_parts if part.id not in known}
             if missing := sorted(set(fresh) - set(staged)):
                 raise ValueError(f"parts neither stored nor staged: {missing}")
             with _disk_errors():
@@ -296,9 +296,10 @@ class Store:
     def checked(self, path: Path) -> Path:
         """The path of a file in the lake, once its SHA-256 is known to be the stored one; raises `DamagedFile`.
 
-        A file is read whole the first time in a process, and again only if its size or time of change differs.
+        A file is read whole the first time in a process, and again only if its size or time of change differs. What
+        lies in a staging folder of this open store is its own, so a run that is not published is read like any other.
         """
-        return self._lake.checked(path)
+        return path if self._staging.holds(path) else self._lake.checked(path)
 
     def _snapshot_folder(self, snapshot_id: str) -> Path:
         return self._lake.folder("snapshots", snapshot_id)

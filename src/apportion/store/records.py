@@ -147,8 +147,9 @@ class Restatement:
 class Part:
     """The result for one snapshot under one set of ownership rules: `shares`, `owners`, `allocations` as Parquet.
 
-    The usage of a month is a part too: `usage`, `hours`, `workloads`, `resources`, `meters`, and `held` (whom tags
-    and rules name for each workload). Its `snapshot_id` is the reading delivered last, its totals are empty.
+    The shared costs of a month are a part: `pools`, `cells`, `weights`, `receivers`, `taken`, `shared`; so is
+    its usage: `usage`, `hours`, `workloads`, `resources`, `meters`, and `held` (whom tags and rules name for each
+    workload). Their `snapshot_id` is the bill or reading delivered last, their totals are empty.
 
     `id` is a hash of what went in: the snapshot or readings, the ownership version, the versions of the methods. Equal
     inputs, equal id. That of a usage has two halves: what was measured, and by which rules the workloads are owned.
@@ -165,6 +166,11 @@ class Part:
     def is_usage(self) -> bool:
         """Whether this is the usage of a month, not the result of a bill."""
         return any(file.name == "usage.parquet" for file in self.stored)
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether this is the shared costs of a month, not the result of a bill."""
+        return any(file.name == "shared.parquet" for file in self.stored)
 
     def file(self, name: str) -> Path | None:
         """The path of one of its files, such as `usage.parquet`; None where it has none of that name."""
@@ -206,6 +212,13 @@ class Run:
     problems: tuple[Problem, ...] = field(default=())
     usages: tuple[Part, ...] = field(default=())
     """The usage of each metered month; `parts` are the results of bills."""
+    sharings: tuple[Part, ...] = field(default=())
+    """The shared costs of each month in which pools took any."""
+
+    @property
+    def stored_parts(self) -> tuple[Part, ...]:
+        """Everything that it consists of."""
+        return (*self.parts, *self.usages, *self.sharings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

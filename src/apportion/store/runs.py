@@ -81,7 +81,7 @@ def add(connection: Connection, run: Run, *, at: datetime) -> None:
         "created_at": run.created_at or at,
     }
     no = new_no(connection, RUNS, values)
-    used = [{"run_no": no, "no": n, "part_id": each.id} for n, each in enumerate((*run.parts, *run.usages), 1)]
+    used = [{"run_no": no, "no": n, "part_id": each.id} for n, each in enumerate(run.stored_parts, 1)]
     insert_rows(connection, RUN_PARTS, used)
     faults = [{"run_no": no, "no": n, **problems.values(each)} for n, each in enumerate(run.problems, 1)]
     insert_rows(connection, RUN_PROBLEMS, faults)
@@ -127,8 +127,9 @@ def _run(row: Row[Any], parts: tuple[Part, ...], *, config: str, faults: tuple[P
         app_version=row.app_version,
         ownership_version=row.ownership_version,
         config=config,
-        parts=tuple(part for part in parts if not part.is_usage),
+        parts=tuple(part for part in parts if not (part.is_usage or part.is_sharing)),
         usages=tuple(part for part in parts if part.is_usage),
+        sharings=tuple(part for part in parts if part.is_sharing),
         totals_in=row.totals_in,
         totals_out=row.totals_out,
         created_at=row.created_at,

@@ -29,6 +29,10 @@ class Staging:
         durable.make_folder(folder)
         return folder
 
+    def holds(self, path: Path) -> bool:
+        """Whether the path lies in one of these folders."""
+        return self._session is not None and self._session in path.parents
+
     def close(self) -> None:
         """The session's folders are gone."""
         if self._session is None or self._lock is None:

@@ -31,6 +31,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "sku_meter": ("SkuMeter",),
     "charge_category": ("ChargeCategory",),
     "charge_description": ("ChargeDescription",),
+    "charge_class": ("ChargeClass",),
+    "service_category": ("ServiceCategory",),
+    "service_subcategory": ("ServiceSubcategory",),
+    "pricing_category": ("PricingCategory",),
+    "commitment": ("CommitmentDiscountId", "CommitmentDiscountName"),
+    "commitment_status": ("CommitmentDiscountStatus",),
+    "invoice": ("InvoiceId",),
 }
 """What a rule may ask about -> the columns of `attributes` it may be found in: one that fits is enough."""
 

@@ -1,5 +1,5 @@
 """Every receiver the same."""
 
-from apportion.allocation.weighing import Method
+from apportion.allocation.weighing import Basis, Method
 
-METHOD = Method("even", "Every receiver the same", lambda receivers: [1] * len(receivers))
+METHOD = Method("even", "Every receiver the same", Basis.NOTHING)

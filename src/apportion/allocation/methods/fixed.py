@@ -1,5 +1,5 @@
 """The weights that the rule states."""
 
-from apportion.allocation.weighing import Method
+from apportion.allocation.weighing import Basis, Method
 
-METHOD = Method("fixed", "The weights that the rule states", lambda receivers: [each.weight for each in receivers])
+METHOD = Method("fixed", "The weights that the rule states", Basis.STATED)

@@ -9,9 +9,11 @@ import click
 
 from apportion import app
 from apportion.cli import options
+from apportion.cli.shared_amounts import ABOUT, pooled_section, shared_sections
 from apportion.cli.sheet import Cell, Column, Kind, Section, Sheet
 from apportion.core.money import from_quanta, quanta
 from apportion.core.targets import EVIDENCE_NAMES, Evidence
+from apportion.ledger.lenses import Lens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +71,13 @@ METERED = (
 @options.metric
 @options.filters
 @click.option("--limit", type=click.IntRange(1, 10000), default=10, show_default=True, help="Largest pieces to list.")
+@click.option(
+    "--lens",
+    type=click.Choice([lens.value for lens in (Lens.AFTER, Lens.BEFORE)]),
+    default=Lens.AFTER.value,
+    show_default=True,
+    help="After pools gave shared cost on, or before.",
+)
 @options.output
 @click.pass_obj
 def command(
@@ -78,11 +87,13 @@ def command(
     period: str | None,
     metric: str,
     limit: int,
+    lens: str,
     **given: Any,  # noqa: ANN401
 ) -> None:
     """Show what an amount consists of: rules, services, and its largest billing rows with file, row and hash.
 
-    With 'charge ID' (as listed in the first column): where that billing row came from and who got which piece.
+    Of what pools gave, it says which pool, what it took, by which basis and weight, and the share. With 'charge ID' (as
+    listed in the first column): where that billing row came from, who got which piece, and which pool gave it to whom.
     Of a metered piece it says what was held for how long, by which meter, and by which weights it was divided.
 
     \b
@@ -92,7 +103,7 @@ def command(
     """
     with app.open_project(settings.project) as project:
         if charge:
-            found = app.charge_explained(project, _charge_id(charge), metric=metric)
+            found = app.charge_explained(project, _charge_id(charge), metric=metric, limit=limit)
             shown = charge_sheet(found, metric)
         else:
             explained = app.amount_explained(
@@ -101,6 +112,7 @@ def command(
                 metric=metric,
                 filters=options.chosen(given),
                 limit=limit,
+                lens=Lens(lens),
             )
             kept_out = app.kept_out(project, period=options.parsed_period(period)).sentence()
             shown = amount_sheet(explained, metric, kept_out)
@@ -119,13 +131,17 @@ def amount_sheet(explained: Sequence[AmountExplained], metric: str, kept_out: st
     for found in explained:
         label = {"label_key": "currency", "label": found.currency}
         reasons = [(_tier(r.evidence), r.rule_id, r.service, r.charges, r.amount) for r in found.reasons]
-        total = ("", "", "Total", found.count, found.amount)
+        total = ("", "", "Total", sum(r.charges for r in found.reasons), found.amount)
         sections.append(Section(REASONS, reasons, title=f"{found.currency}: why", total=total, **label))
-        title = f"{found.currency}: the {len(found.pieces)} largest of {found.count} pieces"
-        sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
+        sections += shared_sections(found, **label)
+        if found.pieces or not found.shares:
+            title = f"{found.currency}: the {len(found.pieces)} largest of {found.count} pieces"
+            sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
         sections += _metered(found.pieces, f"{found.currency}: how they were metered", **label)
     notes = (kept_out,) if kept_out else ()
-    return Sheet("explain", f"What {metric} consists of, run {explained[0].run_id}", tuple(sections), notes=notes)
+    after = " after sharing" if explained[0].lens is Lens.AFTER else ""
+    title = f"What {metric}{after} consists of, run {explained[0].run_id}"
+    return Sheet("explain", title, tuple(sections), notes=notes)
 
 
 def _piece(piece: ChargePiece) -> tuple[Any, ...]:
@@ -209,8 +225,10 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
         for name in piece.evidence
     ]
     said = [*found.dimensions.items(), *((f"tag {key}", value) for key, value in found.tags.items())]
+    pools = pooled_section(found.pieces)
     sections = (
-        Section(owners, rows, title="Who got it"),
+        Section(owners, rows, title="Whose it was before a pool took it" if pools else "Who got it"),
+        *pools,
         *_metered(found.pieces, "How it was metered"),
         Section(
             (Column("metric", "Metric"), Column("amount", found.currency, Kind.EXACT)),
@@ -225,7 +243,10 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
         "file_sha256": origin.file_sha256,
         "repairs": origin.repairs,
     }
-    return Sheet("explain-charge", f"Charge {found.charge_id}, run {found.run_id}", sections, facts=facts)
+    if pools:
+        facts["pools"] = ", ".join(sorted({piece.pooled.cell.pool for piece in found.pieces if piece.pooled}))
+    title, notes = f"Charge {found.charge_id}, run {found.run_id}", (ABOUT,) if pools else ()
+    return Sheet("explain-charge", title, sections, facts=facts, notes=notes)
 
 
 def _tier(evidence: str) -> str:

@@ -30,15 +30,23 @@ def command() -> None:
 @click.option(
     "--form", "files", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="File form."
 )
+@click.option(
+    "--lens",
+    type=click.Choice(["after", "before"]),
+    default="after",
+    show_default=True,
+    help="After or before pools share.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @options.output
 @click.pass_obj
-def focus(
+def focus(  # noqa: PLR0913 - an export has that many choices
     settings: Settings,
     to: Path,
     period: str | None,
     focus_version: str,
     files: str,
+    lens: str,
     form: str | None,
     *,
     force: bool,
@@ -46,11 +54,15 @@ def focus(
 ) -> None:
     """Write a complete FOCUS Cost and Usage dataset: split charges are replaced by their pieces, exact in every metric.
 
+    What pools took is replaced by what they gave to owners; --lens before leaves it with those who had it.
+
     \b
     Examples:
       apportion export focus --to out
       apportion export focus --to out --form csv --period 2026-10 --focus-version 1.4
     """
+    from apportion.ledger.lenses import Lens
+
     with app.open_project(settings.project) as project, progress(quiet=settings.quiet) as told:
         written = app.export_focus(
             project,
@@ -58,6 +70,7 @@ def focus(
             period=options.parsed_period(period),
             version=focus_version,
             form=files,
+            lens=Lens(lens),
             force=force,
             progress=told,
         )

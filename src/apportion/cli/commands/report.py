@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHOWN_MONTHS = 4
 """More months than that are left out of a table; CSV and JSON have them all."""
 _MONTH = re.compile(r"\d{4}-\d{2}")
+LENSES = ("after", "before")
 KINDS = {"trend": Kind.CHANGE}
 COUNTED = frozenset({"requests", "tokens"})
 """Units of which there are only whole ones, though a month may hold a part of a count that began before."""
@@ -35,6 +36,9 @@ COUNTED = frozenset({"requests", "tokens"})
 @click.option(
     "--trend-months", type=click.IntRange(3, 60), default=6, show_default=True, help="Months the trend looks at."
 )
+@click.option(
+    "--lens", type=click.Choice(LENSES), default="after", show_default=True, help="After or before pools share."
+)
 @options.filters
 @options.output
 @click.pass_obj
@@ -45,6 +49,7 @@ def command(
     period: str | None,
     metric: str,
     trend_months: int,
+    lens: str,
     **given: Any,  # noqa: ANN401 - the filters and the form
 ) -> None:
     """Show cost of a month (the last one by default) or of a range, with change and trend.
@@ -53,7 +58,10 @@ def command(
     Examples:
       apportion report --by model --period 2026-10
       apportion report --by service --team risk --period 2026-01..2026-10 --format csv
+      apportion report --by waterfall --team risk
     """
+    from apportion.ledger.lenses import Lens
+
     with app.open_project(settings.project) as project:
         answer = app.report(
             project,
@@ -62,6 +70,7 @@ def command(
             metric=metric,
             filters=options.chosen(given),
             trend_months=trend_months,
+            lens=Lens(lens),
         )
         kept_out = app.kept_out(project, period=answer.period).sentence()
     options.show(sheet(answer, kept_out), given["form"], as_json=given["as_json"])

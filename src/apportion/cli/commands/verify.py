@@ -35,8 +35,8 @@ COLUMNS = (
 def command(settings: Settings, certificate: Path | None, form: str | None, *, files: bool, as_json: bool) -> int:
     """Count the current run again from the stored snapshots, with other code than allocated it.
 
-    Every share, every sum per source, account, month, currency and metric, and the SHA-256 of every stored file is
-    checked. Exits with 3 if anything differs.
+    Every share, every sum per source, account, month, currency and metric, every amount that a pool gave, and the
+    SHA-256 of every stored file is checked. Exits with 3 if anything differs.
 
     \b
     Examples:

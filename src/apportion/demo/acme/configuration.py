@@ -130,6 +130,57 @@ set = { team = "platform", project = "ml-platform" }
 "rg-shared" = { team = "platform" }
 """
 
+_POOLS = """
+# What all share, pools give to the models: each says which cost it takes and what it is divided by.
+
+[[pools]]
+id = "idle"               # capacity of the cluster that nobody used: by what each job had of the same node
+use = "idle"
+
+[[pools]]
+id = "savings-plan"       # bought by the platform team for all: by the cost it covered
+when = { service = "ComputeSavingsPlans" }
+basis_when = { commitment_status = "Used" }
+
+[[pools]]
+id = "network"
+when = { team = ["platform", "unallocated"], sku_meter_matches = "NatGateway|DataTransfer|Public IP|Egress" }
+within = ["provider"]
+leftover = "wider"
+
+[[pools]]
+id = "monitoring"
+when = { team = ["platform", "unallocated"], service_category = "Management and Governance" }
+within = ["provider"]
+leftover = "wider"
+
+[[pools]]
+id = "storage"            # the data lake and the registry
+when = { team = "unallocated", resource_id_matches = "^acme-(datalake|model-registry)$" }
+within = ["provider"]
+
+[[pools]]
+id = "platform"           # the platform team's own machines and services, but not its model
+use = "platform"
+
+[[pools]]
+id = "support"
+use = "support"
+
+[[pools]]
+id = "credits"
+use = "credits"
+
+[[pools]]
+id = "tax"
+use = "tax"
+
+[[pools]]
+id = "small"              # a request to a key store, a rounding
+stage = 9
+when = { team = "unallocated", service = ["awskms", "Rounding"] }
+"""
+
 
 def text() -> str:
     """The whole file."""
@@ -145,6 +196,6 @@ def text() -> str:
         *units,
         "\n[hierarchy.models]         # who owns a model; a model tag alone then names team and project too",
         *models,
-        _RULES,
+        _RULES + _POOLS,
     ]
     return "\n".join(parts)

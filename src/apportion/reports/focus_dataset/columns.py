@@ -22,6 +22,10 @@ OWN = (
     "x_Evidence",
     "x_Model",
     "x_OriginChargeId",
+    "x_OriginTeam",
+    "x_Path",
+    "x_PoolId",
+    "x_PooledCostId",
     "x_Project",
     "x_ResourceGroupName",
     "x_RuleId",
@@ -30,9 +34,13 @@ OWN = (
 """Our columns, alphabetical, after the FOCUS ones.
 
 `x_OriginChargeId` is `<snapshot>:<charge number>` of the charge that was billed: equal on all its pieces, and kept
-through any number of exports and imports. `x_Evidence` and `x_RuleId` are those of the team. `x_ResourceGroupName` is
-what resource-group maps look at.
+through any number of exports and imports. It is null on what a pool gave on, which is of many charges: there
+`x_PooledCostId` is equal on all rows of one cost, `x_PoolId` is the pool that took it, `x_Path` says through which it
+went, `x_OriginTeam` whose it was. `x_Evidence` and `x_RuleId` are those of the team. `x_ResourceGroupName` is what
+resource-group maps look at.
 """
+OF_POOLS = ("x_OriginTeam", "x_Path", "x_PoolId", "x_PooledCostId")
+"""Those of them that only rows of pools have."""
 
 _TYPES = {
     Kind.DIMENSION: pa.string(),
@@ -105,7 +113,7 @@ def not_null(version: str) -> tuple[str, ...]:
 def _typed(column: focus.FocusColumn) -> str:
     name = quoted(column.name)
     if column.name == "Tags":
-        return _TAGS
+        return TAGS
     if column.name in _ALLOCATED:
         # a charge that its provider had split already is passed on as it came
         return f"coalesce(a.{name}, r.{name})"
@@ -115,19 +123,22 @@ def _typed(column: focus.FocusColumn) -> str:
 
 
 _ALLOCATED = tuple(column.name for column in focus.COLUMNS if column.name.startswith("Allocated"))
-_TAGS = """CASE WHEN cardinality(a.Tags) > 0
+TAGS = """CASE WHEN cardinality(a.Tags) > 0
     THEN CAST(to_json(map_from_entries(list_sort(map_entries(a.Tags)))) AS VARCHAR) END"""
+"""SQL: the tags of a row of `attributes` as the text that is written."""
 
 # What an earlier export said of its evidence stays true as long as the row has the owner it named then.
 _KEPT = "CASE WHEN k.owner = {owner} THEN k.{{name}} END"
-_OWNERS = ("x_BusinessUnit", "x_Environment", "x_Model", "x_Project", "x_Team")
-OWNER = "[" + ", ".join(f"{{alias}}.{name}" for name in _OWNERS) + "]"
+OWNERS = ("x_BusinessUnit", "x_Environment", "x_Model", "x_Project", "x_Team")
+OWNER = "[" + ", ".join(f"{{alias}}.{name}" for name in OWNERS) + "]"
 """SQL: the owner of a row as one comparable value."""
 _EARLIER = _KEPT.format(owner=OWNER.format(alias="p"))
 _OWN = {
-    **{name: f"p.{name}" for name in OWN if name in _OWNERS},
+    **{name: f"p.{name}" for name in OWN if name in OWNERS},
     "x_Evidence": f"coalesce({_EARLIER.format(name='x_Evidence')}, p.x_TeamEvidence)",
-    "x_OriginChargeId": "coalesce(k.x_OriginChargeId, $snapshot || ':' || p.x_ChargeNo)",
+    **{name: f"k.{name}" for name in OF_POOLS},
+    "x_OriginChargeId": "coalesce(k.x_OriginChargeId,"
+    " CASE WHEN k.x_PooledCostId IS NULL THEN $snapshot || ':' || p.x_ChargeNo END)",
     "x_ResourceGroupName": "a.x_ResourceGroup",
     "x_RuleId": f"coalesce({_EARLIER.format(name='x_RuleId')}, p.x_TeamRuleId)",
 }

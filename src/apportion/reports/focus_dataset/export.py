@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from apportion.core.progress import Progress, silent
 from apportion.engine import duck
 from apportion.errors import WouldOverwrite
 from apportion.ledger.held import held_parts
+from apportion.ledger.lenses import Lens
 from apportion.reports.focus_dataset import metadata
 from apportion.reports.focus_dataset.columns import not_null, require_version, schema
+from apportion.reports.focus_dataset.pooled_rows import collect, open_month, rows_of_account
 from apportion.reports.focus_dataset.snapshot_rows import rows_of
 from apportion.reports.focus_dataset.writing import require_form, writer
 from apportion.reports.reading.change import plus
@@ -79,11 +82,14 @@ def export_focus(  # noqa: PLR0913 - an export has that many choices
     to: Path,
     version: str = "1.3",
     form: str = "parquet",
+    lens: Lens = Lens.AFTER,
     force: bool = False,
     progress: Progress = silent,
     memory: str = "2GB",
 ) -> FocusExport:
     """The run's months of the period as files `focus-<version>-<month>.<form>` and `focus-metadata.json` in `to`.
+
+    What pools took is replaced by what they gave to owners, but for the lens `before`, which shows whose it was.
 
     All files appear or none. The same run gives the same bytes, and an export that is imported and exported again under
     the same rules gives the same data files. Raises `UnknownName` for a version or form that cannot be written,
@@ -103,6 +109,8 @@ def export_focus(  # noqa: PLR0913 - an export has that many choices
         for month, target in targets.items():
             before = sums.rows
             chosen = [part for part in parts if part.period == month]
+            sharings = [part for part in run.sharings if part.period == month and lens is Lens.AFTER]
+            open_month(db, store, sharings)
             with writer(folder / target.name, db, form=form, version=version) as file:
                 for table in _tables(store, db, chosen, version=version, progress=progress):
                     file.add(table)
@@ -112,17 +120,24 @@ def export_focus(  # noqa: PLR0913 - an export has that many choices
         require_conserved(billed, sums.totals, rows_before=0, rows_after=0, where=f"FOCUS export of run {run.id}")
         files = tuple(FocusFile(month, target, rows[month]) for month, target in targets.items())
         export = FocusExport(files, to / metadata.NAME, sums.rows, sums.totals, dict(sorted(sums.nulls.items())))
-        described = metadata.described(export, run, billed=billed, version=version, form=form, folder=folder)
+        described = metadata.described(export, run, billed=billed, version=version, form=form, lens=lens, folder=folder)
         (folder / metadata.NAME).write_bytes(described)
     return export
 
 
 def _tables(store: Store, db: DuckDb, parts: Sequence[Part], *, version: str, progress: Progress) -> Iterator[pa.Table]:
-    """The rows of a month, by account, then by source: in the order that one import of them all keeps."""
+    """The rows of a month, by account, then by source, then what pools gave on of the account.
+
+    That is the order that one import of them all keeps.
+    """
     snapshots = sorted(((store.snapshot(part.snapshot_id), part) for part in parts), key=lambda pair: _place(pair[0]))
-    for done, (snapshot, part) in enumerate(snapshots):
-        progress(f"exporting {snapshot.scope.period} of {snapshot.scope.source_id}", done, len(snapshots))
-        for table in rows_of(store, db, snapshot, part, version=version):
+    for account, of_account in groupby(enumerate(snapshots), key=lambda pair: pair[1][0].scope.billing_account_id):
+        for done, (snapshot, part) in of_account:
+            progress(f"exporting {snapshot.scope.period} of {snapshot.scope.source_id}", done, len(snapshots))
+            for table in rows_of(store, db, snapshot, part, version=version):
+                yield table.cast(schema(version))
+            collect(db, snapshot)
+        for table in rows_of_account(db, account, version=version):
             yield table.cast(schema(version))
 
 

@@ -14,6 +14,7 @@ from apportion.reports.focus_dataset.columns import definitions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from apportion.ledger.lenses import Lens
     from apportion.reports.focus_dataset.export import FocusExport
     from apportion.store.records import Run, Totals
 
@@ -28,9 +29,16 @@ NOTES = (
     "JSON columns are JSON text in every form of the files.",
     "Texts stay verbatim: do not open the CSV in a spreadsheet that runs formulas.",
 )
+OF_POOLS = (
+    "Pieces that a pool took are left out; rows with x_PoolId stand for what it gave on, summed by month and owner.",
+    "The rows of one x_PooledCostId add up to the cost that the pool took, and their ratios to exactly 1.",
+    "Where a pool took pieces of a charge, x_PooledRatio in AllocatedMethodDetails of those left is the rest of 1.",
+)
 
 
-def described(export: FocusExport, run: Run, *, billed: Totals, version: str, form: str, folder: Path) -> bytes:
+def described(
+    export: FocusExport, run: Run, *, billed: Totals, version: str, form: str, lens: Lens, folder: Path
+) -> bytes:
     """The metadata of an export whose data files lie in `folder`; equal runs give equal bytes."""
     columns = definitions(version)
     schema_id = str(uuid5(NAMESPACE_URL, f"apportion:focus:{version}:{version_of(columns)}"))
@@ -51,6 +59,7 @@ def described(export: FocusExport, run: Run, *, billed: Totals, version: str, fo
         },
         "x_RunId": run.id,
         "x_Form": form,
+        "x_Lens": str(lens),
         "x_Files": [
             {
                 "Name": file.path.name,
@@ -63,7 +72,7 @@ def described(export: FocusExport, run: Run, *, billed: Totals, version: str, fo
         "x_TotalsIn": _texts(billed),
         "x_TotalsOut": _texts(export.totals),
         "x_Deviations": export.deviations,
-        "x_Notes": NOTES,
+        "x_Notes": (*NOTES, *(OF_POOLS if run.sharings and lens == "after" else ())),
     }
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 

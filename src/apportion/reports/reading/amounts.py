@@ -28,6 +28,15 @@ def digits_of(currency: str) -> int:
     return 0 if _NO_CENTS.fullmatch(currency) else 3 if _MILLS.fullmatch(currency) else 2
 
 
+def rounded_text(amount: Decimal, currency: str) -> str:
+    """One amount as text, to the smallest coin.
+
+    >>> rounded_text(Decimal("10000.335"), "USD")
+    '10,000.34'
+    """
+    return adding_up([amount], currency)[-1]
+
+
 def adding_up(amounts: Sequence[Decimal], currency: str) -> tuple[str, ...]:
     """The amounts and their sum as text, each within one coin of the exact amount, so that they still add up.
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from apportion.reports.reading.lenses import Lens
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,9 +81,10 @@ class Answer:
 class Asked:
     """A question to an opened run.
 
-    `db` holds the view `allocations` (table `core.tables.ALLOCATIONS`) with the pieces of `months`, oldest first: all
-    the months that the question needs. `metric` is one of `core.focus.COSTS`; the section in `currency` comes first.
-    The trend looks at the last `trend_months` months of the period.
+    `db` holds the view `allocations` (table `core.tables.ALLOCATIONS`) with the pieces of `months`, oldest first, as
+    `lens` sees them: all the months that the question needs; `ledger.lenses` says what else it holds. `metric` is one
+    of `core.focus.COSTS`; the section in `currency` comes first. The trend looks at the last `trend_months` months of
+    the period.
     """
 
     db: DuckDb
@@ -93,6 +96,7 @@ class Asked:
     filters: Filters
     trend_months: int
     currency: str
+    lens: Lens = Lens.AFTER
 
 
 @dataclass(frozen=True, slots=True)

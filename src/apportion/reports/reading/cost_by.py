@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from apportion.core.targets import COLUMNS as TARGET_COLUMNS
 from apportion.core.targets import EVIDENCE_NAMES, UNALLOCATED, Evidence
+from apportion.ledger.lenses import CostKind, Lens
 from apportion.reports.reading.change import LEAST_MONTHS, Amount, difference, ratio, slope
 from apportion.reports.reading.contract import RATIO, Answer, Asked, Cell, Column, Kind, Report, Section
 from apportion.reports.reading.monthly import Group, Question, groups, total
-from apportion.reports.reading.remarks import missing_bills, missing_metric
+from apportion.reports.reading.remarks import lens_title, missing_bills, missing_metric, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,11 +50,12 @@ def _answer(asked: Asked, question: Question, *, key: str, title: str) -> Answer
     found = groups(asked, question)
     ordered = sorted(found, key=lambda currency: (currency != asked.currency, currency))
     sections = [
-        _section(asked, currency, _columns(asked, question, key, currency), found[currency]) for currency in ordered
+        _section(asked, currency, _columns(asked, question, key, currency, found[currency]), found[currency])
+        for currency in ordered
     ]
     told = tuple(each for each in sections if each.rows)
     notes = (*_notes(asked), *(() if told else ("No cost matches these filters.",)))
-    return Answer(title, asked.period, asked.metric, told, notes)
+    return Answer(lens_title(asked, title), asked.period, asked.metric, told, notes)
 
 
 def _section(asked: Asked, currency: str, shown: Sequence[_Shown], found: Sequence[Group]) -> Section:
@@ -68,7 +70,7 @@ def _section(asked: Asked, currency: str, shown: Sequence[_Shown], found: Sequen
     )
 
 
-def _columns(asked: Asked, question: Question, key: str, currency: str) -> list[_Shown]:
+def _columns(asked: Asked, question: Question, key: str, currency: str, found: Sequence[Group]) -> list[_Shown]:
     months, before = list(asked.period), _before(asked.period)
     trend_months = asked.months[-asked.trend_months :]
 
@@ -82,6 +84,8 @@ def _columns(asked: Asked, question: Question, key: str, currency: str) -> list[
     shown += [_beside(other) for other in question.beside]
     if len(months) > 1:
         shown += [_month(month, currency) for month in months]
+    is_shared, is_before = any(group.given is not None for group in found), asked.lens == Lens.BEFORE
+    shown += [_kind(kind, currency, found, detail=not is_shared) for kind in CostKind]
     shown += [
         _Shown(Column("cost", "Cost", Kind.MONEY, currency), lambda group, _: cost(group)),
         _Shown(
@@ -103,7 +107,24 @@ def _columns(asked: Asked, question: Question, key: str, currency: str) -> list[
         ),
         _Shown(Column("share", "Share", Kind.SHARE, RATIO), lambda group, whole: ratio(cost(group), cost(whole))),
     ]
+    shown += [
+        _Shown(
+            Column("before_sharing", "Before sharing", Kind.MONEY, currency, detail=not is_shared or is_before),
+            lambda group, _: group.cost_before(months),
+        ),
+        _Shown(
+            Column("given_to_pools", "Given to pools", Kind.MONEY, currency, detail=not is_shared),
+            lambda group, _: group.given,
+        ),
+    ]
     return shown + [_tier(tier, currency) for tier in Evidence]
+
+
+def _kind(kind: CostKind, currency: str, found: Sequence[Group], *, detail: bool) -> _Shown:
+    """What of the cost is of one kind; a table leaves the column out where no row has any."""
+    empty = all(group.kinds.get(kind) is None for group in found)
+    column = Column(f"cost_{kind}", kind.capitalize(), Kind.MONEY, currency, detail=detail or empty)
+    return _Shown(column, lambda group, _: group.kinds.get(kind))
 
 
 def _beside(dimension: str) -> _Shown:
@@ -148,6 +169,7 @@ def _notes(asked: Asked) -> Iterator[str]:
     )
     yield from missing_metric(asked)
     yield from missing_bills(asked, (*_before(asked.period), *asked.period))
+    yield from sharing(asked)
 
 
 def _words(key: str) -> str:

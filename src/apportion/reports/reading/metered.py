@@ -2,7 +2,9 @@
 
 `open_metered` makes these views and tables in the session of a question, over the months asked for:
 
-- `charged`: the allocations of the asked months with `x_PartNo`, for attribute numbers count anew in every part;
+- `charged`: the allocations of the asked months with `x_PartNo`, for attribute numbers count anew in every part; always
+  as tags, rules and meters gave them, since what was held, idle or billed is so whatever pools gave on;
+- `shown`: the rows of the asked months by the lens of the question: what is added up as cost;
 - `billed_rows`: the jobs and endpoints that the bills name by themselves (`metering.billed_rows.BILLED`), with
   `x_PartNo`;
 - `usage`, `workloads`, `resources`, `meters`, `held`: what the meters know (`ledger.metered.open_usages`);
@@ -18,11 +20,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from apportion.core import tables
-from apportion.core.measures import Basis
 from apportion.core.tables import quoted
 from apportion.ledger.metered import open_usages
 from apportion.metering.billed_rows import BILLED
 from apportion.metering.usage import METERS
+from apportion.metering.work_hours import WORK_HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,22 +41,9 @@ _EMPTY = {
     "held": tables.RESOLVED,
 }
 
-WORK_HOURS = f"""
-CREATE OR REPLACE TEMP TABLE work_hours AS
-WITH said AS (
-    SELECT u.x_WorkloadNo, u.x_ResourceNo, u.x_Hour, u.x_Measure, u.x_Basis,
-           arg_min(u.x_Quantity, CAST(m.x_Rank AS BIGINT) * 1000000000000 + u.x_SourceNo) AS quantity
-    FROM usage AS u
-    JOIN meters AS m ON m.x_SourceNo = u.x_SourceNo
-    WHERE u.x_WorkloadNo IS NOT NULL
-    GROUP BY ALL
-)
-SELECT x_WorkloadNo, x_ResourceNo, x_Hour, x_Measure,
-       coalesce(max(quantity) FILTER (WHERE x_Basis = '{Basis.REQUESTED}'),
-                max(quantity) FILTER (WHERE x_Basis = '{Basis.USED}'),
-                max(quantity) FILTER (WHERE x_Basis = '{Basis.ESTIMATED}')) AS quantity
-FROM said
-GROUP BY ALL
+SHOWN = """
+CREATE OR REPLACE TEMP VIEW shown AS
+SELECT * FROM allocations WHERE date_trunc('month', BillingPeriodStart) BETWEEN {first} AND {last}
 """
 
 _FACTS = ("x_WorkloadKind", "x_WorkloadName", "x_ParentId", "x_Experiment", "x_User")
@@ -89,6 +78,8 @@ def open_metered(asked: Asked) -> None:
     db = asked.db
     parts = parts_of(asked)
     _union(db, "charged", [_numbered(asked, part, place) for place, part in enumerate(parts, 1)])
+    first, last = (f"TIMESTAMP '{month.start}'" for month in (asked.period.first, asked.period.last))
+    db.run(SHOWN.format(first=first, last=last))
     found = [_billed(asked, part, place) for place, part in enumerate(parts, 1)]
     db.register("no_billed_rows", pa.table({name: pa.array([], kind) for name, kind in BILLED.items()}))
     _union(db, "billed_rows", ["SELECT 0 AS x_PartNo, * FROM no_billed_rows", *filter(None, found)])
@@ -116,7 +107,7 @@ def read_usages(asked: Asked, usages: Sequence[Part]) -> None:
 
 
 def _numbered(asked: Asked, part: Part, place: int) -> str:
-    name = f"allocations_of_{place}"
+    name = f"charged_in_{place}"
     asked.db.read_parquet(name, [asked.store.checked(part.allocations)])
     return f"SELECT {place} AS x_PartNo, * FROM {quoted(name)}"
 

@@ -11,6 +11,7 @@ from apportion.errors import UnknownName
 from apportion.ledger.filters import as_known, job_names
 from apportion.ledger.held import held_parts
 from apportion.reports.reading.contract import Asked
+from apportion.reports.reading.lenses import Lens, open_lenses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     filters: Filters | None = None,
     trend_months: int = 6,
     currency: str = "",
+    lens: Lens = Lens.AFTER,
     memory: str = "2GB",
     temp: Path | None = None,
 ) -> Iterator[Asked]:
@@ -47,12 +49,13 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
         raise UnknownName("cost metric", metric, focus.COSTS)
     months = needed(period, trend_months=trend_months)
     held_parts(run, period)
-    paths = [part.allocations for part in run.parts if part.period in months]
+    parts = [part for part in run.parts if part.period in months]
+    sharings = [part for part in run.sharings if part.period in months]
     with duck.session(memory=memory, temp=temp) as db:
-        db.read_parquet("allocations", [store.checked(path) for path in paths])
+        open_lenses(db, store, parts, sharings, lens)
         asked = filters or {}
         chosen = as_known(db, asked, also=HOSTS, jobs=job_names(db, store, run, asked))
-        yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency)
+        yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency, lens)
 
 
 def needed(period: Period, *, trend_months: int) -> tuple[Month, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
+from apportion.ledger.lenses import Lens
+from apportion.reports.reading.amounts import rounded_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
 
     from apportion.core.period import Month
     from apportion.reports.reading.contract import Asked
@@ -35,12 +38,53 @@ ORDER BY BillingAccountId NULLS FIRST, month
 """
 
 
+POOLED = """
+SELECT BillingCurrency, count(DISTINCT x_PoolId), SUM({metric})
+FROM taken_rows
+WHERE date_trunc('month', BillingPeriodStart) BETWEEN $first AND $last
+GROUP BY BillingCurrency
+ORDER BY BillingCurrency
+"""
+
+
+def bounds(asked: Asked) -> dict[str, Any]:
+    """The first and the last month asked for, to bind."""
+    return {"first": asked.period.first.start, "last": asked.period.last.start}
+
+
+def is_shared(asked: Asked) -> bool:
+    """Whether pools took any cost of the months asked for."""
+    return bool(_pooled(asked))
+
+
+def lens_title(asked: Asked, title: str) -> str:
+    """The title, with the lens wherever the other lens would show other amounts."""
+    return f"{title}, {asked.lens} sharing" if is_shared(asked) else title
+
+
+def sharing(asked: Asked) -> Iterator[str]:
+    """A sentence per currency in which pools gave cost on: how much, and where the other lens and the rest are seen."""
+    for currency, count, amount in _pooled(asked):
+        pools = "1 pool" if count == 1 else f"{count} pools"
+        of = "" if amount is None else f" {rounded_text(amount, currency)} {currency}"
+        if asked.lens == Lens.BEFORE:
+            yield f"Before sharing: {pools} gave on{of} of {asked.period}, which --lens after shows where it went."
+        else:
+            yield (
+                f"After sharing: {pools} gave on{of} of {asked.period}. --lens before shows whose it was, "
+                "--by pools what they left."
+            )
+
+
+def _pooled(asked: Asked) -> list[tuple[str, int, Decimal | None]]:
+    return asked.db.rows(POOLED.format(metric=quoted(asked.metric)), bounds(asked))
+
+
 def missing_metric(asked: Asked) -> Iterator[str]:
     """A sentence per currency in which charges of the period do not say the metric: they are not counted as 0."""
     chosen, values = condition(asked.filters)
     sql = MISSING_METRIC.format(metric=quoted(asked.metric), chosen=chosen)
-    bounds = {"first": asked.period.first.start, "last": asked.period.last.start}
-    for currency, missing, pieces in asked.db.rows(sql, {**values, **bounds}):
+    for currency, missing, pieces in asked.db.rows(sql, {**values, **bounds(asked)}):
         of = "1 piece" if pieces == 1 else f"{pieces} pieces"
         they = "it is" if missing == 1 else "they are"
         yield f"{asked.metric} is missing on at least {missing} of {of} in {currency}; {they} not in the sums."

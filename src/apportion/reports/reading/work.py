@@ -17,6 +17,7 @@ from apportion.core.tables import quoted
 from apportion.core.targets import COLUMNS as TARGETS
 from apportion.core.targets import UNALLOCATED
 from apportion.ledger.filters import condition
+from apportion.ledger.lenses import CostKind
 from apportion.reports.reading.change import Amount, added, rounded
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ ORDER BY ALL
 COSTS = f"""
 SELECT BillingCurrency, x_WorkloadId, min(x_WorkloadKind), SUM({{metric}}),
        SUM({{metric}}) FILTER (WHERE {{chosen}}), bool_or({{chosen}}),
+       [{", ".join(f"SUM({{metric}}) FILTER (WHERE {{chosen}} AND x_CostKind = '{kind}')" for kind in CostKind)}],
        {", ".join(f"list_sort(list_distinct(list({name}) FILTER (WHERE {{chosen}})))" for name in TARGETS.values())}
-FROM charged
+FROM shown
 WHERE x_WorkloadKind NOT IN ({_NOBODY}) AND x_WorkloadId IS NOT NULL
 GROUP BY BillingCurrency, x_WorkloadId
 ORDER BY BillingCurrency, x_WorkloadId
@@ -81,7 +83,7 @@ ORDER BY BillingCurrency, x_WorkloadId
 
 NOBODYS_COST = f"""
 SELECT BillingCurrency, x_WorkloadKind, SUM({{metric}})
-FROM charged
+FROM shown
 WHERE x_WorkloadKind IN ({_NOBODY}) AND {{chosen}}
 GROUP BY ALL
 ORDER BY BillingCurrency, x_WorkloadKind
@@ -99,10 +101,14 @@ ORDER BY w.x_WorkloadId
 
 @dataclass(slots=True)
 class Cost:
-    """What a workload cost in one currency: what filters chose of it, and all of it."""
+    """What a workload cost in one currency: what filters chose of it, that by kind, and all of it.
+
+    `kinds` are in the order of `ledger.lenses.CostKind`.
+    """
 
     chosen: Amount
     whole: Amount
+    kinds: tuple[Amount, ...] = (None,) * len(CostKind)
 
 
 @dataclass(slots=True)
@@ -195,15 +201,21 @@ def total_cost(works: Iterable[Work], currency: str) -> Amount:
     return added([work.costs[currency].chosen for work in works if currency in work.costs])
 
 
+def total_kinds(works: Iterable[Work], currency: str) -> tuple[Amount, ...]:
+    """The same by kind, in the order of `ledger.lenses.CostKind`."""
+    found = [work.costs[currency].kinds for work in works if currency in work.costs]
+    return tuple(added([kinds[place] for kinds in found]) for place in range(len(CostKind)))
+
+
 def _costs(asked: Asked, found: dict[str, Work]) -> set[str]:
     chosen, values = condition(asked.filters)
     sql = COSTS.format(metric=quoted(asked.metric), chosen=chosen)
     shown: set[str] = set()
-    for currency, name, kind, whole, part, is_chosen, *owners in asked.db.rows(sql, values or None):
+    for currency, name, kind, whole, part, is_chosen, kinds, *owners in asked.db.rows(sql, values or None):
         if not is_chosen:
             continue
         work = found.setdefault(name, Work(name, kind, name))
-        work.costs[currency] = Cost(part, whole)
+        work.costs[currency] = Cost(part, whole, tuple(kinds))
         work.owners = _merged(work.owners, owners)
         shown.add(name)
     return shown

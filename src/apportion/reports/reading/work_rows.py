@@ -7,15 +7,20 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from apportion.core.tables import quoted
 from apportion.ledger.filters import condition
+from apportion.ledger.lenses import CostKind, Lens
+from apportion.reports.reading.amounts import rounded_text
 from apportion.reports.reading.change import ratio, rounded
+from apportion.reports.reading.contract import Column, Kind
 from apportion.reports.reading.work import ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
-    from apportion.reports.reading.contract import Asked
+    from apportion.reports.reading.change import Amount
+    from apportion.reports.reading.contract import Asked, Cell
     from apportion.reports.reading.work import Work
 
 _Place = tuple[bool, Decimal, str, str]
@@ -27,6 +32,15 @@ SELECT count(*)
 FROM charged
 WHERE x_WorkloadKind IS NOT NULL AND (x_WorkloadKind IN ({_ENDPOINTS})) = $endpoints AND {{chosen}}
   AND EffectiveCost <> BilledCost
+"""
+
+
+ABOVE = """
+SELECT BillingCurrency, SUM({metric})
+FROM shown
+WHERE x_PoolId IS NOT NULL AND x_WorkloadId IS NULL AND {chosen}
+GROUP BY BillingCurrency
+ORDER BY BillingCurrency
 """
 
 
@@ -46,6 +60,29 @@ def unit_cost(work: Work, currency: str, quantity: Decimal | None) -> Decimal | 
     None where there is no cost, or nothing of the quantity.
     """
     return ratio(work.costs[currency].whole, quantity) if currency in work.costs else None
+
+
+def kinds_of(work: Work, currency: str) -> tuple[Amount, ...]:
+    """The chosen cost of the workload by `ledger.lenses.CostKind`."""
+    return work.costs[currency].kinds if currency in work.costs else (None,) * len(CostKind)
+
+
+def kind_columns(currency: str, total: Sequence[Cell], *, is_told: bool) -> tuple[Column, ...]:
+    """A column per kind of cost; tables have those with an amount in them, and only where `is_told`."""
+    return tuple(
+        Column(f"cost_{kind}", kind.capitalize(), Kind.MONEY, currency, detail=not is_told or amount is None)
+        for kind, amount in zip(CostKind, total, strict=True)
+    )
+
+
+def above(asked: Asked) -> Iterator[str]:
+    """A sentence per currency in which pools gave to models and teams, not to the single jobs of these."""
+    if asked.lens == Lens.BEFORE:
+        return
+    chosen, values = condition(asked.filters)
+    for currency, amount in asked.db.rows(ABOVE.format(metric=quoted(asked.metric), chosen=chosen), values or None):
+        told = rounded_text(amount or Decimal(0), currency)
+        yield f"Shared cost of {told} {currency} stays with models and teams, in no job or endpoint: see --by flow."
 
 
 def rounded_or_none(number: Fraction | None) -> Decimal | None:

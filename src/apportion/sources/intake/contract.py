@@ -4,18 +4,19 @@ The intake reads every column of a delivered file as text: CSV as it stands, Par
 text, times as `YYYY-MM-DD HH:MM:SS`, nested values (MAP, STRUCT, LIST) as JSON. A mapping then gives, for each FOCUS
 column, a DuckDB SQL expression over those text columns. The intake turns the resulting text into numbers, times, enums
 and tags, and records what it had to put right, so a mapping only renames, chooses and repairs what its provider does
-differently.
+differently. Where one record stands for several charges, a `Spread` says which.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from apportion.core.problems import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
     from apportion.core.config import SourceConfig
     from apportion.sources.intake.place import Place
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class Repair:
     """A deviation that a mapping puts right: for each row where `when` holds, `code` is recorded on the charge.
 
-    `when` is a SQL boolean over the raw columns. The mapping's expressions do the repairing.
+    `when` is a SQL boolean over the raw columns. The mapping's expressions do the repairing. With the severity
+    `REJECTED` nothing is put right: the row is kept out of the money.
     """
 
     code: str
@@ -52,6 +54,24 @@ class ColumnMapping:
     repairs: tuple[Repair, ...] = ()
     row_filter: str | None = None
     filtered_as: str | None = None
+
+
+Record = Mapping[str, str | None]
+"""A record as delivered: raw column -> text, None where the field is empty or holds a word for null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How one record becomes several charges: for files that people write, where a line stands for a price over time.
+
+    `columns` are the text columns that are made beside the delivered ones; a mapping's expressions see both.
+    `charges` takes all records of a file in order and gives for each of them, in that order, the values of `columns`
+    for each of its charges. A record that is at fault gives one charge, which a `Repair` rejects: none is lost. All
+    charges of a record keep its row number.
+    """
+
+    columns: tuple[str, ...]
+    charges: Callable[[Sequence[Record], SourceConfig], Iterator[Sequence[tuple[str | None, ...]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,8 @@ class BillSource:
     """
     options: frozenset[str] = frozenset()
     """Names that `[sources.options]` may hold for this kind, beside `COMMON_OPTIONS`."""
+    spread: Spread | None = None
+    """How a record becomes several charges; None: each record is one charge."""
     csv_null: tuple[str, ...] = ("",)
     """CSV fields that mean null when unquoted or quoted alike."""
     date_order: str = ""

@@ -1,6 +1,7 @@
 """The checks' bits counted: one problem per file, code, column and currency of a scope, with its ranges of rows.
 
-Row numbers become ranges in SQL (gaps and islands), so a fault in ten million rows stays one line.
+Row numbers become ranges in SQL (gaps and islands), so a fault in ten million rows stays one line. A row that became
+several charges is one row.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _EXAMPLE = 200
 _ISLANDS = """
 WITH flagged AS (${flagged}),
 numbered AS (
-    SELECT *, x_RowNo - row_number() OVER (PARTITION BY x_ScopeNo, BillingCurrency ORDER BY x_RowNo) AS x_Island
+    SELECT *, x_RowNo - dense_rank() OVER (PARTITION BY x_ScopeNo, BillingCurrency ORDER BY x_RowNo) AS x_Island
     FROM flagged
 ),
 islands AS (
-    SELECT x_ScopeNo, BillingCurrency, x_Island, min(x_RowNo) AS x_First, max(x_RowNo) AS x_Last, count(*) AS x_Rows,
-        sum(BilledCost) AS x_Amount, arg_min(x_Example, x_RowNo) AS x_Example
+    SELECT x_ScopeNo, BillingCurrency, x_Island, min(x_RowNo) AS x_First, max(x_RowNo) AS x_Last,
+        max(x_RowNo) - min(x_RowNo) + 1 AS x_Rows, sum(BilledCost) AS x_Amount, arg_min(x_Example, x_RowNo) AS x_Example
     FROM numbered GROUP BY x_ScopeNo, BillingCurrency, x_Island
 ),
 ranked AS (
@@ -143,9 +144,9 @@ def _tag_faults(db: DuckDb, fed: Fed, scopes: Sequence[Scope]) -> Iterator[Found
 
 
 def _excluded(db: DuckDb, fed: Fed, scopes: Sequence[Scope]) -> Iterator[Found]:
-    own = {check.code: check for check in fed.file.plan.checks if check.excludes}
+    own = {(check.code, check.column): check for check in fed.file.plan.checks if check.excludes}
     for code, column in db.rows(_EXCLUDED_KINDS, {"no": fed.file.no}):
-        check = own.get(code)
+        check = own.get((code, column))
         said = _Said(code, check.severity, column, check.what, check.fix) if check else _said(code, column)
         flagged = filled(_EXCLUDED_WHERE, no=str(fed.file.no))
         yield from _counted(db, fed, scopes, said, flagged, code=code, column=column)

@@ -37,7 +37,7 @@ def checks_for(layout: Layout, mapping: ColumnMapping) -> tuple[Check, ...]:
         *_number_checks(mapping),
         *_time_checks(layout, mapping),
         *_text_checks(mapping),
-        *_repairs(mapping),
+        *_repairs(mapping, rejecting=False),
         *_null_words(layout, mapping),
     )
 
@@ -61,6 +61,7 @@ def _exclusions(mapping: ColumnMapping) -> Iterator[Check]:
             fix="Nothing to do.",
             excludes=True,
         )
+    yield from _repairs(mapping, rejecting=True)
     kind, cost = kind_of("BilledCost"), value_of("BilledCost")
     yield check("no_billed_cost", "BilledCost", f"{kind} = 0")
     yield check("cost_unreadable", "BilledCost", f"{kind} > 0 AND {cost} IS NULL", example="o$BilledCost")
@@ -117,8 +118,10 @@ def _text_checks(mapping: ColumnMapping) -> Iterator[Check]:
         yield check("leading_zero_lost", name, f"{short} AND ({_IS_AWS})", example=name)
 
 
-def _repairs(mapping: ColumnMapping) -> Iterator[Check]:
+def _repairs(mapping: ColumnMapping, *, rejecting: bool) -> Iterator[Check]:
     for number, repair in enumerate(mapping.repairs):
+        if (repair.severity is Severity.REJECTED) is not rejecting:
+            continue
         yield Check(
             code=repair.code,
             column=repair.column,
@@ -127,6 +130,7 @@ def _repairs(mapping: ColumnMapping) -> Iterator[Check]:
             what=repair.what,
             fix=repair.fix,
             example=f"o$repair{number}",
+            excludes=rejecting,
         )
 
 

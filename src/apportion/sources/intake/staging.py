@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from apportion.errors import ConfigError, UnknownShape
 from apportion.sources import SOCKET
-from apportion.sources.intake import csv_copy, json_lines, times
+from apportion.sources.intake import csv_copy, json_lines, spreading, times
 from apportion.sources.intake.contract import BillSource
 from apportion.sources.intake.layout import Form, Layout, layout
 from apportion.sources.intake.reading import copied
@@ -50,9 +50,10 @@ CREATE TEMP TABLE IF NOT EXISTS torn_records (
 """Records of all staged files that have no columns: too many or too few fields, bad quotes, bad bytes."""
 
 _RENUMBERED = """
-SELECT staged.* REPLACE (staged.x_RowNo + coalesce(gap.skipped, 0) AS x_RowNo)
-FROM ${staged} AS staged ASOF LEFT JOIN row_gaps AS gap ON staged.x_RowNo > gap.after
-ORDER BY x_RowNo
+SELECT staged.* EXCLUDE (file_row_number) REPLACE (staged.x_RowNo + coalesce(gap.skipped, 0) AS x_RowNo)
+FROM read_parquet($staged, file_row_number = true) AS staged
+ASOF LEFT JOIN row_gaps AS gap ON staged.x_RowNo > gap.after
+ORDER BY file_row_number
 """
 """Rows counted again with the records between them that gave no row."""
 
@@ -73,15 +74,20 @@ def stage(
         found, bound = unfolded.layout, [str(part) for part in unfolded.parts]
         _keep_lines(db, no, unfolded.torn)
     mapping = _mapping(source, config, found, file=file.path)
-    planned = plan(found, mapping, file=file.path, order=_order(source, config))
+    made = source.spread.columns if source.spread else ()
+    planned = plan(found, mapping, file=file.path, order=_order(source, config), made=made)
     path = into / f"staged-{no}.parquet"
     gaps: list[int] = []
-    raw = into / f"raw-{no}.parquet"
+    raw, spread, relation = into / f"raw-{no}.parquet", into / f"spread-{no}.parquet", found.relation
     if found.csv:
         gaps = csv_copy.copy(db, found, file=file, no=no, path=raw)
         bound = str(raw)
-    copied(db, planned.sql(found.relation), {"path": bound}, path=path, file=file)
+    if source.spread:
+        spreading.spread(db, source.spread, config, found=found, bound=bound, path=spread)
+        relation, bound = spreading.SPREAD, str(spread)
+    copied(db, planned.sql(relation), {"path": bound}, path=path, file=file)
     raw.unlink(missing_ok=True)
+    spread.unlink(missing_ok=True)
     path = _renumbered(db, path, gaps)
     rows = db.rows(filled(_COUNT, staged=f"read_parquet({literal(str(path))})"))[0][0]
     return StagedFile(no, file, path, planned, planned.form, rows)
@@ -134,6 +140,6 @@ def _renumbered(db: DuckDb, path: Path, gaps: list[int]) -> Path:
     skipped = {gap - place: place for place, gap in enumerate(gaps, 1)}
     db.register("row_gaps", pa.table({"after": list(skipped), "skipped": list(skipped.values())}))
     target = path.with_name(f"numbered-{path.name}")
-    db.copy(filled(_RENUMBERED, staged=f"read_parquet({literal(str(path))})"), target)
+    db.copy(_RENUMBERED, target, {"staged": str(path)})
     path.unlink()
     return target

@@ -32,7 +32,7 @@ from apportion.sources.intake.sql_text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from apportion.sources.intake.contract import ColumnMapping
 
@@ -84,10 +84,11 @@ class Plan:
         return filled(STAGE, self.parts, relation=relation)
 
 
-def plan(layout: Layout, mapping: ColumnMapping, *, file: str, order: str) -> Plan:
+def plan(layout: Layout, mapping: ColumnMapping, *, file: str, order: str, made: Sequence[str] = ()) -> Plan:
     """The plan for a file of this layout under this mapping; `order` reads dates with slashes (`mdy`, `dmy` or '').
 
-    Raises UnknownShape where the mapping does not say where cost, currency or account come from.
+    `made` are columns that the relation has beside the delivered ones (see `Spread`). Raises UnknownShape where the
+    mapping does not say where cost, currency or account come from.
     """
     _refuse_gaps(mapping, file)
     checks = checks_for(layout, mapping)
@@ -97,7 +98,7 @@ def plan(layout: Layout, mapping: ColumnMapping, *, file: str, order: str) -> Pl
         )
     extras = tuple(name for name in layout.columns if name not in mapping.used)
     parts = {
-        "delivered": ", ".join(_delivered(layout)),
+        "delivered": ", ".join((*_delivered(layout), *map(quoted, made))),
         "cleaned": ", ".join(_cleaned(layout)),
         "mapped": ", ".join(_mapped(mapping)),
         "recognised": ", ".join(_recognised(mapping, layout)),
@@ -202,7 +203,8 @@ def _examples(layout: Layout, mapping: ColumnMapping, typed: set[str]) -> Iterat
     for name in sorted(typed):
         yield f"CASE WHEN {value_of(name)} <> {text_of(name)} THEN {text_of(name)} END AS {example_of(name)}"
     for number, repair in enumerate(mapping.repairs):
-        shown = raw(repair.column) if repair.column in layout.columns else text_of(repair.column)
+        mapped = text_of(repair.column) if repair.column in mapping.expressions else "NULL::VARCHAR"
+        shown = raw(repair.column) if repair.column in layout.columns else mapped
         yield f'CASE WHEN "r${number}" THEN {shown} END AS {example_of(f"repair{number}")}'
     words = " ".join(f"WHEN {is_word(name)} THEN {raw(name)}" for name in layout.columns if name in mapping.used)
     yield f"{f'CASE {words} END' if words else 'NULL::VARCHAR'} AS {example_of('null')}"

@@ -1,0 +1,197 @@
+"""What is counted of each receiver, pool by pool: the tables `receivers`, `counted` and `everywhere`.
+
+`counted` has a row per pool, currency, values of `within`, time and receiver (or pool that takes part); `everywhere`
+those that take part in each cell alike. A basis is a whole number: quanta of cost, billionths of a measure, or parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from apportion.allocation.methods import SOCKET
+from apportion.allocation.pool_rows import RECEIVER, Choices, keys, owner_row, receiver, rows_of, same_row, usage_keys
+from apportion.allocation.weighing import Basis
+from apportion.core.arrow import from_rows
+from apportion.core.tables import quoted
+from apportion.engine.dialect import DUCKDB, compile_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from apportion.allocation.pool_rows import Pools
+    from apportion.allocation.weighing import Method
+    from apportion.core.config import Pool
+    from apportion.engine.duck import DuckDb
+
+_RECEIVER = ", ".join(RECEIVER)
+_KINDS = {"x_PoolNo": pa.int32(), **dict.fromkeys(RECEIVER, pa.string()), "basis": pa.int64()}
+_AT = {
+    "x_PoolNo": pa.int32(),
+    "bucket": pa.timestamp("us"),
+    **dict.fromkeys(RECEIVER, pa.string()),
+    "basis": pa.int64(),
+}
+
+_MADE = f"""
+CREATE OR REPLACE TEMP TABLE found (
+    x_PoolNo INTEGER, currency VARCHAR, keys VARCHAR[], bucket TIMESTAMP, hour TIMESTAMP,
+    {", ".join(f"{name} VARCHAR" for name in RECEIVER)}, basis HUGEINT
+)
+"""
+_CURRENCIES = """
+CREATE OR REPLACE TEMP TABLE currencies AS
+SELECT DISTINCT BillingCurrency AS currency FROM before_rows
+"""
+# What pools take, and what they would have taken, is nobody's own cost.
+_OPEN = """
+SELECT {{select}} FROM {{rows}} AS r
+ANTI JOIN claims AS c ON {same}
+WHERE {{holds}}
+GROUP BY ALL
+""".format(same=same_row("c", "r"))
+
+_RECEIVERS = f"""
+CREATE OR REPLACE TEMP TABLE receivers AS
+WITH distinct_receivers AS (
+    SELECT DISTINCT {_RECEIVER} FROM (
+        SELECT {_RECEIVER} FROM found UNION ALL SELECT {_RECEIVER} FROM named
+        UNION ALL SELECT {_RECEIVER} FROM dated UNION ALL SELECT {_RECEIVER} FROM last_resort
+    )
+)
+SELECT CAST(row_number() OVER (ORDER BY {", ".join(f"{name} NULLS FIRST" for name in RECEIVER)}) AS INTEGER)
+       AS x_ReceiverNo, {_RECEIVER}
+FROM distinct_receivers
+"""
+_SAME = " AND ".join(f"n.{name} IS NOT DISTINCT FROM f.{name}" for name in RECEIVER)
+_COUNTED = f"""
+CREATE OR REPLACE TEMP TABLE counted AS
+SELECT f.x_PoolNo, f.currency, f.keys, f.bucket, f.hour, n.x_ReceiverNo, CAST(NULL AS INTEGER) AS x_ToPoolNo, f.basis
+FROM found AS f
+JOIN receivers AS n ON {_SAME}
+UNION ALL
+SELECT f.x_PoolNo, y.currency, CAST([] AS VARCHAR[]), f.bucket, NULL, n.x_ReceiverNo, NULL, f.basis
+FROM dated AS f
+JOIN receivers AS n ON {_SAME}
+CROSS JOIN currencies AS y
+"""
+_EVERYWHERE = f"""
+CREATE OR REPLACE TEMP TABLE everywhere AS
+SELECT f.x_PoolNo, n.x_ReceiverNo, CAST(NULL AS INTEGER) AS x_ToPoolNo, CAST(f.basis AS HUGEINT) AS basis
+FROM named AS f
+JOIN receivers AS n ON {_SAME}
+"""
+
+
+def method_of(pool: Pool) -> Method:
+    """The method that weighs the pool's receivers; raises `UnknownName`."""
+    method: Method = SOCKET.load(pool.method)
+    return method
+
+
+def count(db: DuckDb, pools: Pools) -> None:
+    """Make `receivers`, `counted` and `everywhere`, of owners and of pools that take part in others."""
+    for statement in (_MADE, _CURRENCIES):
+        db.run(statement)
+    for no, pool in pools.items():
+        _count(db, no, pool)
+    named = [(no, *owner_row(s.owner), s.weight) for no, pool in pools.items() for s in pool.split]
+    db.register("named", from_rows(_KINDS, named))
+    db.register("dated", from_rows(_AT, [row for no, pool in pools.items() for row in _dated(db, no, pool)]))
+    owners = [(no, *owner_row(pool.leftover_owner), 1) for no, pool in pools.items() if pool.leftover == "owner"]
+    db.register("last_resort", from_rows(_KINDS, owners))
+    for statement in (_RECEIVERS, _COUNTED, _EVERYWHERE, "DROP TABLE found"):
+        db.run(statement)
+    for no in sorted(pools, reverse=True):
+        _count_pools(db, no, pools)
+
+
+def _count(db: DuckDb, no: int, pool: Pool) -> None:
+    basis = method_of(pool).basis
+    if pool.split or basis is Basis.STATED:
+        return
+    choices = Choices("from")
+    holds = choices.takes_part(pool)
+    if basis in (Basis.NOTHING, Basis.COST):
+        cost = f"QUANTA(SUM({quoted(pool.basis)}) FILTER (WHERE basis_{no}))" if basis is Basis.COST else "1"
+        currency = "BillingCurrency" if basis is Basis.COST else "NULL"
+        select = (
+            f"{no}, {currency} AS currency, {keys(pool)} AS keys, x_Bucket, NULL, {receiver(pool)}, {cost} AS basis"
+        )
+        sql = _OPEN.format(select=select, rows=rows_of(pool), holds=f"from_{no} AND {holds}")
+    else:
+        sql = _used(no, pool, basis, holds)
+    if basis is not Basis.COST:
+        sql = f"SELECT u.* REPLACE (y.currency AS currency) FROM ({sql}) AS u CROSS JOIN currencies AS y"
+    sql = f"SELECT * FROM ({sql}) WHERE basis <> 0"
+    db.run(f"INSERT INTO found {compile_sql(sql, DUCKDB)}", choices.params)
+
+
+def _used(no: int, pool: Pool, basis: Basis, holds: str) -> str:
+    hour = "x_Hour" if basis in (Basis.PEAK, Basis.PROFILE) else "NULL"
+    bucket = "NULL" if pool.time == "month" else f"date_trunc('{pool.time}', x_Hour)"
+    return f"""
+SELECT {no}, NULL AS currency, {usage_keys(pool)} AS keys, {bucket} AS bucket, {hour} AS hour, {receiver(pool)},
+       SUM(quantity) AS basis
+FROM usage_rows WHERE x_Measure = '{pool.basis}' AND {holds}
+GROUP BY ALL"""
+
+
+_BUCKETS = """
+SELECT DISTINCT x_Bucket FROM {rows} AS r JOIN claims AS c ON {same} WHERE c.x_PoolNo = {no} ORDER BY ALL
+"""
+
+
+def _dated(db: DuckDb, no: int, pool: Pool) -> Iterator[tuple[object, ...]]:
+    """The lines of a pool's table at the times at which they count: those within a time, and those that cover it."""
+    if not pool.table_rows:
+        return
+    ((first, last),) = db.rows("SELECT min(BillingPeriodStart), max(BillingPeriodStart) FROM before_rows")
+    found = db.rows(_BUCKETS.format(rows=rows_of(pool), same=same_row("c", "r"), no=no))
+    for bucket in (None, *(bucket for (bucket,) in found if bucket)):
+        at: datetime = bucket or first
+        step = pool.time if bucket else "month"
+        ((end,),) = db.rows(f"SELECT $at + INTERVAL 1 {step}", {"at": at if bucket else last})
+        for row in pool.table_rows:
+            since, until = row.since or at.date(), row.until or end.date()
+            inside = at.date() <= since and until <= end.date()
+            covers = since <= at.date() and end.date() <= until
+            if inside or covers:
+                yield (no, bucket, *owner_row(row.owner), row.weight)
+
+
+_TAKES_PART = """
+SELECT currency FROM currencies WHERE currency IN (
+    SELECT currency FROM counted WHERE x_PoolNo = {no} AND basis > 0
+) OR EXISTS (SELECT 1 FROM everywhere WHERE x_PoolNo = {no}) OR {resort}
+"""
+
+
+def _count_pools(db: DuckDb, no: int, pools: Pools) -> None:
+    """What is counted of the pools that take part in a pool: of those that can give on what they get."""
+    pool, by_id = pools[no], {each.id: place for place, each in pools.items()}
+    basis = method_of(pool).basis
+    for share in pool.to_pools:
+        other = by_id[share.pool]
+        resort = "true" if pools[other].leftover == "owner" else "false"
+        able = f"y.currency IN ({_TAKES_PART.format(no=other, resort=resort)})"
+        if basis in (Basis.NOTHING, Basis.STATED):
+            if db.rows(f"SELECT 1 FROM currencies AS y WHERE {able} LIMIT 1"):
+                db.run(f"INSERT INTO everywhere VALUES ({no}, NULL, {other}, {share.weight})")
+            continue
+        taken = f"{{rows}} AS r JOIN claims AS c ON {same_row('c', 'r')} AND c.x_PoolNo = {other}"
+        if basis is Basis.COST:
+            sql = f"""
+SELECT {no}, BillingCurrency AS currency, {keys(pool)} AS keys, x_Bucket, NULL, NULL, {other},
+       QUANTA(SUM({quoted(pool.basis)})) AS basis
+FROM {taken.format(rows=rows_of(pool))} GROUP BY ALL"""
+        else:
+            of_pool = f"x_WorkloadId IN (SELECT x_WorkloadId FROM {taken.format(rows='before_rows')})"
+            used = _used(no, pool, basis, of_pool)
+            sql = f"""
+SELECT {no}, y.currency, u.keys, u.bucket, u.hour, NULL, {other}, SUM(u.basis) AS basis
+FROM ({used}) AS u CROSS JOIN currencies AS y GROUP BY ALL"""
+        sql = f"SELECT y.* FROM ({sql}) AS y WHERE {able} AND basis <> 0"
+        db.run(f"INSERT INTO counted {compile_sql(sql, DUCKDB)}")

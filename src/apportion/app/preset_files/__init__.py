@@ -1,0 +1,1 @@
+"""Rules to start from, for people who come from another system."""
