@@ -5,8 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
-# The house first, it is quick; examples in docstrings run too, except where alembic alone may import.
-TESTS := --doctest-modules --ignore=src/apportion/store/migrations tests/house src/apportion tests
+# Each file of tests on one of as many processes as there are cores. The house first, it is quick, then as they stand: files
+# of few tests are not the shortest. Examples in docstrings run too, except where alembic alone may import.
+TESTS := --numprocesses=auto --dist=loadfile --no-loadscope-reorder --doctest-modules \
+	--ignore=src/apportion/store/migrations tests/house src/apportion tests
 LOCKS := run build test check bench lock mlflow
 # A lock names the public files of every platform, whatever index or wheel folder this machine is set up with.
 PUBLIC := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT -u PIP_NO_INDEX \

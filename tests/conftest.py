@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
+
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.company import write_company
 from tests.sail import sail_server
 
 from apportion import app
+
+# How long an example takes says nothing on a machine that does other work beside it.
+settings.register_profile("side by side", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("side by side")
+
+# A process of pytest-xdist is told a width, which would be that of every table. Its `__main__` is nothing at all, which
+# pyspark takes for one of its own doctests; now it is what `python -m pytest` has, which fork servers do not run again.
+os.environ.pop("COLUMNS", None)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    sys.modules["__main__"].__spec__ = find_spec("pytest.__main__")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from socket import create_connection, socket
+from socket import create_connection
+
+from tests.ports import free_port
 
 _SERVE = """
 import sys
@@ -19,9 +21,7 @@ server.start(background=False)
 @contextmanager
 def sail_server():
     """Start the server, wait at most 30 seconds until it listens, yield its Spark Connect URL, stop it."""
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)

@@ -130,7 +130,7 @@ def pools(draw, *, reciprocal: bool = False):
         to = tuple(
             PoolShare(draw(st.integers(1, 5)) if method == "fixed" else 1, pool=o) for n, o in sorted(fed) if n == name
         )
-        within = () if reciprocal else draw(_within(method, plain=plain))
+        within = () if reciprocal or method == "table" else draw(_within(method, plain=plain))
         made.append(
             Pool(
                 id=name,

@@ -204,10 +204,11 @@ class _Stage:
     def _add_shared(self, sums: dict[To, Hours], pool: Pool, currency: str, keys: tuple[str, ...] | None) -> None:
         """What earlier stages gave to receivers that have rows of their own; nothing where `keys` is None."""
         stages = {each.id: each.stage for each in self.pools.values()}
+        taking_part = set(self._everybody(pool))
         for flow in self.given.flows if keys is not None else []:
             if not flow.to[0] and stages[flow.path[-1]] < pool.stage and flow.currency == currency:
                 to = self._receiver(pool, flow)
-                if to in sums and fits(pool, flow, keys):
+                if to in taking_part and fits(pool, flow, keys):
                     count(sums, to, None, flow.metrics.get(pool.basis) or 0)
 
     def _of_pool(self, pool: Pool, other: int, currency: str, keys: tuple[str, ...], bucket: datetime | None) -> Hours:

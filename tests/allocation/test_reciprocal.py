@@ -70,6 +70,12 @@ def test_pools_in_a_row_are_step_down():
     assert rows == {"a": {"x": Fraction(2, 3), "y": Fraction(1, 3)}, "b": {"x": Fraction(1, 3), "y": Fraction(2, 3)}}
 
 
+def test_a_pool_may_give_to_pools_only():
+    one = Fraction(1)
+    rows = final({"a": {"b": one}, "b": {"a": one / 2}}, {"b": {"x": one / 2}})
+    assert rows == {"a": {"x": one}, "b": {"x": one}}
+
+
 def test_who_gets_nothing_is_not_there():
     assert final({"a": {"b": Fraction(0)}}, {"a": {"x": Fraction(1), "y": Fraction(0)}}) == {"a": {"x": Fraction(1)}}
 

@@ -20,7 +20,7 @@ def commanded(*words, check=True):
         capture_output=True,
         text=True,
         check=check,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 

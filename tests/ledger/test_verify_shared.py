@@ -184,6 +184,17 @@ def test_a_gap_between_intervals_is_found_also_where_equations_made_them(pooled,
     )
 
 
+def test_shares_that_do_not_solve_the_equations_are_found(pooled, tmp_path):
+    (cell,) = cells_of(pooled, "it")
+
+    def moved(rows):
+        first, second = (r for r in rows if r["x_CellNo"] == cell and r["x_ShareHigh"] > r["x_ShareLow"])
+        first["x_ShareHigh"] = second["x_ShareLow"] = 3 - first["x_ShareHigh"]
+
+    found = faults(pooled, tmp_path, weights=moved)
+    assert any(f"cell {cell} (USD ): its shares do not solve the equations" in fault for fault in found)
+
+
 @pytest.mark.parametrize(
     ("pool", "column", "said"),
     [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.oracle.aggregates import plan_rows, topology
 from tests.oracle.book import START
 from tests.oracle.plan import GIVEN, KEEP, Case, Plan, StrangeShape, number, only
+from tests.oracle.shared_cost import OWNED
 
 from apportion.sources._prom_gpus import part_of_profile
 
@@ -233,19 +234,20 @@ def _monthly(inputs: Mapping[str, Any], scene: Scene) -> Plan:
     only(inputs, "prefill", "month1", "month2", "shared", "figures_are_ours")
     months = {"month1": START, "month2": START + 31 * DAY}
     for month, start in months.items():
-        scene.charge(f"shared in {month}", number(inputs["shared"]), start)
         for name, cost in inputs[month].items():
-            about = {"start": start, "end": start + timedelta(hours=1), "basis": "used"}
-            scene.use(name, f"shared in {month}", "reported_cost", number(cost), unit="USD", **about)
+            scene.charge(f"of {name}", number(cost), start, tags={"owner": name})
+        scene.charge("shared", number(inputs["shared"]), start, about=month)
+        receivers = {"charge_description": scene.described()}
+        scene.pool(month, when={"charge_description": scene.described(month)}, grain="team", receivers=receivers)
 
     def answer(seen: Mapping[Any, Seen]) -> Answer:
-        return {
-            f"{month}_{name}": seen[KEEP].cost(workload=name, resource=f"shared in {month}")
-            for month in months
-            for name in inputs[month]
-        }
+        found = {f"{month}_{name}": Decimal(0) for month in months for name in inputs[month]}
+        for piece in seen[OWNED].pieces:
+            if piece.pool:
+                found[f"{piece.pool}_{piece.owner['team']}"] += piece.cost
+        return found
 
-    return Plan(scene, (KEEP,), answer)
+    return Plan(scene, (OWNED,), answer)
 
 
 KINDS: Mapping[str, Planner] = {

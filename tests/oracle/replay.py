@@ -159,7 +159,7 @@ def _print(entries: Sequence[Entry]) -> None:
     for entry in entries:
         case = entry.case if isinstance(entry.case, dict) else {}
         _say(f"{entry.outcome:<15}{case.get('id', '?')}  ({case.get('kind', case.get('group', 'no kind'))})")
-        if entry.outcome in (PASSED, FAILED) or entry.got:
+        if entry.outcome in (PASSED, FAILED) or (entry.outcome == SKIPPED and entry.got):
             wanted = expected(case)
             _say(f"{'':15}expected  {shown(wanted)}")
             _say(f"{'':15}got       {shown(_in_order(wanted, flat(dict(entry.got))))}")

@@ -16,6 +16,7 @@ from tests.oracle.aggregates import (
     IDLE,
     MACHINE,
     UNKNOWN,
+    UNMOUNTED,
     about,
     build_others,
     field_of,
@@ -191,10 +192,10 @@ class _Reader:
         self.filter = options.get("filter")
 
     def answer(self, seen: Seen) -> Answer:
-        """Key -> cost."""
+        """Key -> cost. An even part is of a whole key: it passes a filter where any of the key's own work does."""
         chosen = passing(self.filter, self.fields)
         own = [piece for piece in seen.pieces if not piece.pool and piece.kind != "idle"]
-        through = {self._key(piece) for piece in own if chosen(piece)}
+        through = {self._key(piece) for piece in own if chosen(piece) and UNMOUNTED not in piece.resource}
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for piece in seen.pieces:
             if piece.kind == "idle":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 COMMAND = Path(__file__).parents[2] / ".venv" / "mlflow" / "bin" / "mlflow"
 LONGEST_START = 90
@@ -59,12 +60,6 @@ def wait_for(url, server, log):
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"MLflow did not start within {LONGEST_START} s: {log.read_text()}")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Writer:

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
-from socket import create_connection, socket
+from socket import create_connection
 from urllib.parse import urlsplit
+
+from tests.ports import free_port
 
 KEY_ID, SECRET = "LABACCESSKEY0001", "labsecretkey0001labsecretkey"
 RCLONE = shutil.which("rclone") or shutil.which("rclone", path=str(Path(sys.executable).parent))
@@ -26,7 +28,7 @@ AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 @contextmanager
 def s3_server(folder):
     """Serve each folder in `folder` as a bucket; yields the endpoint."""
-    port = _free_port()
+    port = free_port()
     keys = ["--auth-key", f"{KEY_ID},{SECRET}", "--vfs-cache-mode", "off", "--config", os.devnull]
     command = [RCLONE, "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "0s", *keys]
     with _running(command, port):
@@ -36,7 +38,7 @@ def s3_server(folder):
 @contextmanager
 def azure_server(folder):
     """An empty Azurite that keeps its blobs in `folder`; yields the endpoint of its account."""
-    blob, queue, table = _free_port(), _free_port(), _free_port()
+    blob, queue, table = free_port(), free_port(), free_port()
     ports = ["--blobPort", str(blob), "--queuePort", str(queue), "--tablePort", str(table)]
     quiet = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     with _running([AZURITE, "--location", str(folder), *ports, *quiet], blob):
@@ -56,12 +58,6 @@ def make_container(endpoint, name):
     connection.request("PUT", f"{account.path}/{name}?restype=container", headers=headers)
     assert connection.getresponse().status == 201
     connection.close()
-
-
-def _free_port():
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

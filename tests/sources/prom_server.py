@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.sources.prom_cluster import openmetrics
 
 INSTALLED = Path(__file__).parents[2] / ".venv" / "servers" / "usr" / "bin"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def program(name):
@@ -51,9 +51,7 @@ def prometheus_with(series, folder):
             stdout=subprocess.DEVNULL,
         )
     (folder / "prometheus.yml").write_text("global: {}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     log = (folder / "prometheus.log").open("w")
     server = subprocess.Popen(
         [

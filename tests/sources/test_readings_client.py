@@ -148,9 +148,9 @@ def test_a_refusal_is_told_at_once(status, said):
 
 
 def test_a_server_that_never_answers_is_left_after_its_time():
-    error, _, asked = refused(0.6, timeout=0.1)
+    error, _, asked = refused(5.0, timeout=0.3)
     assert (asked, error.status) == (ATTEMPTS, None)
-    assert "did not give its whole answer in 0.1 seconds (the option timeout_seconds)." in str(error)
+    assert "did not give its whole answer in 0.3 seconds (the option timeout_seconds)." in str(error)
 
 
 class Dripping(BaseHTTPRequestHandler):
@@ -198,14 +198,14 @@ def test_a_server_that_drips_is_left_after_the_time_of_a_whole_answer(monkeypatc
         with pytest.raises(MeterUnreachable) as error:
             client.get("x")
         took = time.monotonic() - begun
-    assert (0.6 <= took < 3, waits, client.keep.getvalue()) == (True, [1], "")
+    assert (0.6 <= took < 10, waits, client.keep.getvalue()) == (True, [1], "")
     assert "did not give its whole answer in 0.3 seconds (the option timeout_seconds)." in str(error.value)
 
 
 def test_an_answer_that_came_too_late_is_asked_for_again_and_read():
     waits = []
-    with serving(0.6, ok([1])) as (url, asked):
-        client = client_of(url, waits=waits, timeout=0.3)
+    with serving(5.0, ok([1])) as (url, asked):
+        client = client_of(url, waits=waits, timeout=1.0)
         assert client.get("x") == [1]
         client.close()
     assert (len(asked), waits) == (2, [1])

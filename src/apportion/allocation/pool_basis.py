@@ -1,11 +1,13 @@
-"""What is counted of each receiver, pool by pool: the tables `receivers`, `counted` and `everywhere`.
+"""What is counted of each receiver, pool by pool: `receivers`, `counted`, `everywhere` and `taking_part`.
 
 `counted` has a row per pool, currency, values of `within`, time and receiver (or pool that takes part); `everywhere`
-those that take part in each cell alike. A basis is a whole number: quanta of cost, billionths of a measure, or parts.
+those that take part in each cell of a currency alike; `taking_part` the owners of pools that may divide evenly. A basis
+is a whole number: quanta of cost, billionths of a measure, or parts.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,7 +21,6 @@ from apportion.engine.dialect import DUCKDB, compile_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from apportion.allocation.pool_rows import Pools
     from apportion.allocation.weighing import Method
@@ -41,6 +42,9 @@ CREATE OR REPLACE TEMP TABLE found (
     {", ".join(f"{name} VARCHAR" for name in RECEIVER)}, basis HUGEINT
 )
 """
+_PRESENT = f"""
+CREATE OR REPLACE TEMP TABLE present (x_PoolNo INTEGER, {", ".join(f"{name} VARCHAR" for name in RECEIVER)})
+"""
 _CURRENCIES = """
 CREATE OR REPLACE TEMP TABLE currencies AS
 SELECT DISTINCT BillingCurrency AS currency FROM before_rows
@@ -59,6 +63,7 @@ WITH distinct_receivers AS (
     SELECT DISTINCT {_RECEIVER} FROM (
         SELECT {_RECEIVER} FROM found UNION ALL SELECT {_RECEIVER} FROM named
         UNION ALL SELECT {_RECEIVER} FROM dated UNION ALL SELECT {_RECEIVER} FROM last_resort
+        UNION ALL SELECT {_RECEIVER} FROM present
     )
 )
 SELECT CAST(row_number() OVER (ORDER BY {", ".join(f"{name} NULLS FIRST" for name in RECEIVER)}) AS INTEGER)
@@ -79,9 +84,16 @@ CROSS JOIN currencies AS y
 """
 _EVERYWHERE = f"""
 CREATE OR REPLACE TEMP TABLE everywhere AS
-SELECT f.x_PoolNo, n.x_ReceiverNo, CAST(NULL AS INTEGER) AS x_ToPoolNo, CAST(f.basis AS HUGEINT) AS basis
+SELECT f.x_PoolNo, y.currency, n.x_ReceiverNo, CAST(NULL AS INTEGER) AS x_ToPoolNo, CAST(f.basis AS HUGEINT) AS basis
 FROM named AS f
 JOIN receivers AS n ON {_SAME}
+CROSS JOIN currencies AS y
+"""
+_TAKING_PART = f"""
+CREATE OR REPLACE TEMP TABLE taking_part AS
+SELECT f.x_PoolNo, n.x_ReceiverNo FROM present AS f JOIN receivers AS n ON {_SAME}
+UNION
+SELECT x_PoolNo, x_ReceiverNo FROM counted
 """
 
 
@@ -93,7 +105,7 @@ def method_of(pool: Pool) -> Method:
 
 def count(db: DuckDb, pools: Pools) -> None:
     """Make `receivers`, `counted` and `everywhere`, of owners and of pools that take part in others."""
-    for statement in (_MADE, _CURRENCIES):
+    for statement in (_MADE, _PRESENT, _CURRENCIES):
         db.run(statement)
     for no, pool in pools.items():
         _count(db, no, pool)
@@ -102,10 +114,11 @@ def count(db: DuckDb, pools: Pools) -> None:
     db.register("dated", from_rows(_AT, [row for no, pool in pools.items() for row in _dated(db, no, pool)]))
     owners = [(no, *owner_row(pool.leftover_owner), 1) for no, pool in pools.items() if pool.leftover == "owner"]
     db.register("last_resort", from_rows(_KINDS, owners))
-    for statement in (_RECEIVERS, _COUNTED, _EVERYWHERE, "DROP TABLE found"):
+    for statement in (_RECEIVERS, _COUNTED, _EVERYWHERE, _TAKING_PART, "DROP TABLE found"):
         db.run(statement)
-    for no in sorted(pools, reverse=True):
+    for no in pools:
         _count_pools(db, no, pools)
+    _leave_out_dead_ends(db, pools)
 
 
 def _count(db: DuckDb, no: int, pool: Pool) -> None:
@@ -114,6 +127,9 @@ def _count(db: DuckDb, no: int, pool: Pool) -> None:
         return
     choices = Choices("from")
     holds = choices.takes_part(pool)
+    if pool.leftover == "even":
+        rows = _OPEN.format(select=f"{no}, {receiver(pool)}", rows="before_rows", holds=f"from_{no} AND {holds}")
+        db.run(f"INSERT INTO present {rows}", choices.params)
     if basis in (Basis.NOTHING, Basis.COST):
         cost = f"QUANTA(SUM({quoted(pool.basis)}) FILTER (WHERE basis_{no}))" if basis is Basis.COST else "1"
         currency = "BillingCurrency" if basis is Basis.COST else "NULL"
@@ -125,7 +141,8 @@ def _count(db: DuckDb, no: int, pool: Pool) -> None:
         sql = _used(no, pool, basis, holds)
     if basis is not Basis.COST:
         sql = f"SELECT u.* REPLACE (y.currency AS currency) FROM ({sql}) AS u CROSS JOIN currencies AS y"
-    sql = f"SELECT * FROM ({sql}) WHERE basis <> 0"
+    if not pool.with_shared:  # else who has nothing of its own may have what earlier pools gave
+        sql = f"SELECT * FROM ({sql}) WHERE basis <> 0"
     db.run(f"INSERT INTO found {compile_sql(sql, DUCKDB)}", choices.params)
 
 
@@ -155,31 +172,47 @@ def _dated(db: DuckDb, no: int, pool: Pool) -> Iterator[tuple[object, ...]]:
         step = pool.time if bucket else "month"
         ((end,),) = db.rows(f"SELECT $at + INTERVAL 1 {step}", {"at": at if bucket else last})
         for row in pool.table_rows:
-            since, until = row.since or at.date(), row.until or end.date()
-            inside = at.date() <= since and until <= end.date()
-            covers = since <= at.date() and end.date() <= until
-            if inside or covers:
+            since = at if row.since is None else datetime.combine(row.since, time.min)
+            until = end if row.until is None else datetime.combine(row.until, time.min)
+            if (at <= since and until <= end) or (since <= at and end <= until):
                 yield (no, bucket, *owner_row(row.owner), row.weight)
 
 
-_TAKES_PART = """
-SELECT currency FROM currencies WHERE currency IN (
-    SELECT currency FROM counted WHERE x_PoolNo = {no} AND basis > 0
-) OR EXISTS (SELECT 1 FROM everywhere WHERE x_PoolNo = {no}) OR {resort}
+_WEIGHING = """
+SELECT DISTINCT x_PoolNo, currency, x_ToPoolNo FROM (
+    SELECT x_PoolNo, currency, x_ReceiverNo, x_ToPoolNo, SUM(basis) AS basis FROM counted GROUP BY ALL
+    UNION ALL SELECT x_PoolNo, currency, x_ReceiverNo, x_ToPoolNo, basis FROM everywhere
+) WHERE basis > 0
+UNION SELECT o.x_PoolNo, y.currency, NULL FROM last_resort AS o CROSS JOIN currencies AS y
+UNION SELECT t.x_PoolNo, y.currency, NULL FROM taking_part AS t CROSS JOIN currencies AS y WHERE t.x_PoolNo IN (
+    SELECT unnest($even)
+)
 """
 
 
+def _leave_out_dead_ends(db: DuckDb, pools: Pools) -> None:
+    """No pool takes part, in a currency, that could not give on what it gets: to an owner, or by pools to one."""
+    even = [no for no, pool in pools.items() if pool.leftover == "even"]
+    weighing = db.rows(_WEIGHING, {"even": even})
+    able = {(no, currency) for no, currency, to in weighing if to is None}
+    while more := {(no, currency) for no, currency, to in weighing if (to, currency) in able} - able:
+        able |= more
+    for no, currency, to in weighing:
+        if to is not None and (to, currency) not in able:
+            for table in ("counted", "everywhere"):
+                where = "x_PoolNo = $pool AND currency = $currency AND x_ToPoolNo = $to"
+                db.run(f"DELETE FROM {table} WHERE {where}", {"pool": no, "currency": currency, "to": to})
+
+
 def _count_pools(db: DuckDb, no: int, pools: Pools) -> None:
-    """What is counted of the pools that take part in a pool: of those that can give on what they get."""
+    """What is counted of the pools that take part in a pool."""
     pool, by_id = pools[no], {each.id: place for place, each in pools.items()}
     basis = method_of(pool).basis
     for share in pool.to_pools:
         other = by_id[share.pool]
-        resort = "true" if pools[other].leftover == "owner" else "false"
-        able = f"y.currency IN ({_TAKES_PART.format(no=other, resort=resort)})"
         if basis in (Basis.NOTHING, Basis.STATED):
-            if db.rows(f"SELECT 1 FROM currencies AS y WHERE {able} LIMIT 1"):
-                db.run(f"INSERT INTO everywhere VALUES ({no}, NULL, {other}, {share.weight})")
+            weight = f"{no}, currency, NULL, {other}, {share.weight}"
+            db.run(f"INSERT INTO everywhere SELECT {weight} FROM currencies")
             continue
         taken = f"{{rows}} AS r JOIN claims AS c ON {same_row('c', 'r')} AND c.x_PoolNo = {other}"
         if basis is Basis.COST:
@@ -193,5 +226,5 @@ FROM {taken.format(rows=rows_of(pool))} GROUP BY ALL"""
             sql = f"""
 SELECT {no}, y.currency, u.keys, u.bucket, u.hour, NULL, {other}, SUM(u.basis) AS basis
 FROM ({used}) AS u CROSS JOIN currencies AS y GROUP BY ALL"""
-        sql = f"SELECT y.* FROM ({sql}) AS y WHERE {able} AND basis <> 0"
+        sql = f"SELECT y.* FROM ({sql}) AS y WHERE basis <> 0"
         db.run(f"INSERT INTO counted {compile_sql(sql, DUCKDB)}")

@@ -54,6 +54,7 @@ CREATE OR REPLACE TEMP TABLE asked AS
 SELECT w.*, CAST($base + row_number() OVER (ORDER BY currency, keys, bucket NULLS FIRST) AS INTEGER) AS x_CellNo
 FROM (
     SELECT DISTINCT currency, keys[1:$length] AS keys, CASE WHEN $timed THEN bucket END AS bucket FROM wanted
+    WHERE NOT $timed OR bucket IS NOT NULL
 ) AS w
 """
 
@@ -68,7 +69,8 @@ WITH by_hour AS (
 )
 SELECT x_CellNo, x_ReceiverNo, x_ToPoolNo, {outer}(basis) AS basis FROM by_hour GROUP BY ALL
 UNION ALL
-SELECT a.x_CellNo, e.x_ReceiverNo, e.x_ToPoolNo, e.basis FROM asked AS a CROSS JOIN everywhere AS e
+SELECT a.x_CellNo, e.x_ReceiverNo, e.x_ToPoolNo, e.basis FROM asked AS a
+JOIN everywhere AS e ON e.currency = a.currency
 WHERE e.x_PoolNo = $pool
 """
 _PROFILES = """
@@ -82,9 +84,8 @@ GROUP BY ALL
 _EVEN = """
 CREATE OR REPLACE TEMP TABLE offered AS
 SELECT a.x_CellNo, e.x_ReceiverNo, CAST(NULL AS INTEGER) AS x_ToPoolNo, CAST(1 AS HUGEINT) AS basis
-FROM asked AS a CROSS JOIN (
-    SELECT DISTINCT x_ReceiverNo FROM counted WHERE x_PoolNo = $pool AND x_ReceiverNo IS NOT NULL
-) AS e
+FROM asked AS a CROSS JOIN taking_part AS e
+WHERE e.x_PoolNo = $pool
 """
 _OWNER = """
 CREATE OR REPLACE TEMP TABLE offered AS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from apportion.allocation.pool_rows import ROW, keys, rows_of, same_row
 from apportion.core import focus, tables
+from apportion.core.config_pools import CARRIED
 from apportion.core.measures import WorkloadKind
 from apportion.core.tables import quoted
 from apportion.engine.dialect import DUCKDB, compile_sql
@@ -119,28 +120,45 @@ pieces AS (
     JOIN weights AS w ON w.x_CellNo = k.x_CellNo
     WHERE w.x_ShareHigh > w.x_ShareLow
 )
-SELECT {", ".join(_GROUP)}, x_PoolNo, {{no}} AS x_LastPoolNo, x_Path, x_CellNos, x_ReceiverNo, x_ToPoolNo,
+SELECT {", ".join(_GROUP)}, x_PoolNo, CAST($no AS INTEGER) AS x_LastPoolNo, x_Path, x_CellNos, x_ReceiverNo, x_ToPoolNo,
        CASE WHEN low = 0 THEN x_ChargeCount ELSE 0 END AS x_ChargeCount, x_PieceCount,
        {", ".join(f"AMOUNT({_part(name)}) AS {quoted(name)}" for name in focus.METRICS)}
 FROM pieces
 """
 
 
+# A row is given whole or stays whole: where one of its times finds nobody, none of it is taken.
+_WHOLE_ROWS = f"""
+DELETE FROM mine WHERE EXISTS (
+    SELECT 1 FROM mine AS m
+    ANTI JOIN cell_of AS c ON c.x_PoolNo = $pool AND NOT c.incoming AND c.currency = m.BillingCurrency
+     AND c.keys = m.own_keys AND c.bucket IS NOT DISTINCT FROM m.x_Bucket
+    WHERE {same_row("m", "mine")}
+)
+"""
+
+
 def ask_cells(db: DuckDb, no: int, pool: Pool) -> None:
-    """Make `mine`, the rows that the pool matched, and `wanted`, what they and what other pools gave ask for."""
-    db.run(_MINE.format(keys=keys(pool), rows=rows_of(pool), same=same_row("c", "r")), {"pool": no})
-    db.run(_WANTED.format(keys=keys(pool) if _carried(pool) else "CAST([] AS VARCHAR[])"), {"pool": no})
+    """Make `wanted`: what the rows that the pool matched and what other pools gave ask for."""
+    _match(db, no, pool)
+    db.run(_WANTED.format(keys=_carried_keys(pool)), {"pool": no})
 
 
 def give(db: DuckDb, no: int, pool: Pool) -> None:
     """Add to `taken` and `flows` what the pool takes and gives, by the cells it has found (`cell_of`)."""
+    _match(db, no, pool)
+    if pool.time != "month":
+        db.run(_WHOLE_ROWS, {"pool": no})
     db.run(_TAKEN, {"pool": no})
-    grouped = _GROUPED.format(keys=keys(pool) if _carried(pool) else "CAST([] AS VARCHAR[])")
-    db.run(grouped, {"pool": no, "id": pool.id})
-    db.run(f"INSERT INTO flows {compile_sql(_GIVEN.format(no=no), DUCKDB)}")
+    db.run(_GROUPED.format(keys=_carried_keys(pool)), {"pool": no, "id": pool.id})
+    db.run(f"INSERT INTO flows {compile_sql(_GIVEN, DUCKDB)}", {"no": no})
 
 
-def _carried(pool: Pool) -> bool:
-    from apportion.core.config_pools import CARRIED
+def _match(db: DuckDb, no: int, pool: Pool) -> None:
+    """Make `mine`, the rows that the pool matched."""
+    db.run(_MINE.format(keys=keys(pool), rows=rows_of(pool), same=same_row("c", "r")), {"pool": no})
 
-    return set(pool.within) <= set(CARRIED)
+
+def _carried_keys(pool: Pool) -> str:
+    """The values of `within` of a cost that another pool gave; a pool that divides by more is never given to."""
+    return keys(pool) if set(pool.within) <= set(CARRIED) else "CAST([] AS VARCHAR[])"

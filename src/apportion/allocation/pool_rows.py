@@ -36,6 +36,7 @@ _KEYS = {
     "billing_account": "BillingAccountId",
     "account": "coalesce(SubAccountId, BillingAccountId)",
     "service": "ServiceName",
+    "region": "RegionId",
     "invoice": "x_Invoice",
     "resource": "x_Resource",
     "cluster": "x_Cluster",
@@ -44,6 +45,7 @@ _KEYS = {
 _USAGE_KEYS = {
     "provider": "x_Provider",
     "account": "x_Account",
+    "region": "x_Region",
     "resource": "x_Resource",
     "cluster": "x_Cluster",
     **COLUMNS,

@@ -16,7 +16,7 @@ from apportion.allocation.pool_basis import count, method_of
 from apportion.allocation.pool_cells import find_cells
 from apportion.allocation.pool_flow import ask_cells, give
 from apportion.allocation.pool_rows import RECEIVER, claim, keys, receiver
-from apportion.allocation.reciprocal import final, intervals
+from apportion.allocation.reciprocal import ClosedCircle, final, intervals
 from apportion.allocation.weighing import Basis
 from apportion.core import focus
 from apportion.core.arrow import from_rows
@@ -49,8 +49,8 @@ def share(db: DuckDb, pools: Pools) -> None:
             continue
         circle = _circle(pools, by_id, no, pool)
         for member in circle:
-            _prepare(db, member, pools[member])
-        if len(circle) > 1:
+            _prepare(db, member, pools[member], pools)
+        if len(circle) > 1 or pool.id in {each.pool for each in pool.to_pools}:
             _solve(db, pools, circle)
         for member in circle:
             give(db, member, pools[member])
@@ -86,7 +86,10 @@ INSERT INTO counted
 SELECT {no}, f.currency, f.keys, NULL, NULL, n.x_ReceiverNo, NULL, f.basis
 FROM (
     SELECT BillingCurrency AS currency, {keys} AS keys, {receiver}, QUANTA(SUM({metric})) AS basis
-    FROM (SELECT * EXCLUDE (x_ReceiverNo) FROM flows AS f JOIN receivers AS r ON r.x_ReceiverNo = f.x_ReceiverNo)
+    FROM (
+        SELECT * EXCLUDE (x_ReceiverNo) FROM flows AS f JOIN receivers AS r ON r.x_ReceiverNo = f.x_ReceiverNo
+        WHERE f.x_LastPoolNo IN (SELECT unnest($earlier))
+    )
     GROUP BY ALL
 ) AS f
 JOIN receivers AS n ON {same}
@@ -94,13 +97,14 @@ SEMI JOIN counted AS k ON k.x_PoolNo = {no} AND k.x_ReceiverNo = n.x_ReceiverNo
 """
 
 
-def _prepare(db: DuckDb, no: int, pool: Pool) -> None:
+def _prepare(db: DuckDb, no: int, pool: Pool, pools: Pools) -> None:
     if pool.with_shared and method_of(pool).basis is Basis.COST:
         same = _SAME.replace("o.", "f.")
         sql = _SHARED_BASIS.format(
             no=no, keys=keys(pool), receiver=receiver(pool), metric=quoted(pool.basis), same=same
         )
-        db.run(compile_sql(sql, DUCKDB))
+        earlier = [place for place, each in pools.items() if each.stage < pool.stage]
+        db.run(compile_sql(sql, DUCKDB), {"earlier": earlier})
     ask_cells(db, no, pool)
     if pool.reciprocal:  # it may get something in each currency, and its equations need its weights there
         db.run(f"INSERT INTO wanted {_EACH_CURRENCY}")
@@ -152,7 +156,7 @@ def _solve(db: DuckDb, pools: Pools, circle: list[int]) -> None:
         outside = {no: {key: f for key, f in to.items() if key[1] not in of_pool} for no, to in of_pool.items()}
         try:
             solved = final(between, outside)
-        except ValueError as error:
+        except ClosedCircle as error:
             raise OnlyEachOther([pools[no].id for no in circle], currency) from error
         for no, given in solved.items():
             order = sorted(given, key=lambda key: (key[1] or 0, key[0] or 0))

@@ -23,14 +23,18 @@ R = TypeVar("R", bound="Hashable")
 """A receiver."""
 
 
+class ClosedCircle(ValueError):
+    """Pools that give only to each other: nothing of their cost ever comes to a receiver."""
+
+
 def final(
     to_pools: Mapping[P, Mapping[P, Fraction]], to_receivers: Mapping[P, Mapping[R, Fraction]]
 ) -> dict[P, dict[R, Fraction]]:
     """What part of each pool's cost every receiver gets after all pools gave on what they got.
 
     `to_pools`, `to_receivers`: pool -> whom it gives to -> what fraction; together the fractions of a pool are 1.
-    Raises ValueError where they are not, where a pool that gives nothing is given to, and where pools give only to each
-    other (I − A is singular).
+    Raises ValueError where they are not and where a pool that gives nothing is given to, `ClosedCircle` where pools
+    give only to each other (I − A is singular).
     """
     pools = list(dict.fromkeys([*to_pools, *to_receivers]))
     rows = {pool: {to: part for to, part in to_pools.get(pool, {}).items() if part} for pool in pools}
@@ -74,7 +78,7 @@ def _refuse_a_closed_circle(
     while more := {pool for pool, row in rows.items() if pool not in open_ones and not open_ones.isdisjoint(row)}:
         open_ones |= more
     if closed := [str(pool) for pool in rows if pool not in open_ones]:
-        raise ValueError(f"pools that give only to each other: {', '.join(closed)}")
+        raise ClosedCircle(f"pools that give only to each other: {', '.join(closed)}")
 
 
 def _visits(rows: Mapping[P, Mapping[P, Fraction]]) -> dict[P, dict[P, Fraction]]:

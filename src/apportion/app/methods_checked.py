@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from apportion.core.toml_lines import Path
 
 _BY_WORD = (Basis.NOTHING, Basis.STATED)
-_OF_USAGE = {"provider", "account", "resource", "cluster", "business_unit", "team", "project", "model", "environment"}
+_OF_USAGE = {
+    "provider",
+    "account",
+    "region",
+    "resource",
+    "cluster",
+    "business_unit",
+    "team",
+    "project",
+    "model",
+    "environment",
+}
 _OF_SHARED = {"provider", "billing_account", "account", "service"}
 
 
@@ -45,6 +56,8 @@ def _wrong_words(pool: Pool, basis: Basis) -> tuple[str, str, str] | None:
         return "split", f"{pool.method} finds its receivers itself.", "Say who takes part with receivers."
     if pool.split and (pool.within or pool.time != "month"):
         return "split", "named receivers are the same everywhere.", "Leave within and time out."
+    if pool.table and pool.within:
+        return "within", "the lines of a table are the same everywhere.", "Leave within out."
     if basis in _BY_WORD and pool.basis:
         return "basis", f"{pool.method} counts nothing.", "Leave the basis out."
     return None

@@ -11,6 +11,7 @@ from apportion.app.project import CONFIG_FILE, refuse_unknown, text_of, with_tab
 from apportion.core.config_file import parse_config
 from apportion.core.progress import Progress, silent
 from apportion.errors import ConfigError
+from apportion.ledger.lenses import Lens
 from apportion.ledger.whatif import (
     NAMES,
     SETTINGS,
@@ -23,7 +24,6 @@ from apportion.ledger.whatif import (
 )
 from apportion.reports.reading.amounts import adding_up, rounded_text
 from apportion.reports.reading.change import added
-from apportion.ledger.lenses import Lens
 from apportion.reports.reading.opening import open_run
 from apportion.reports.reading.remarks import missing_bills, missing_metric
 from apportion.reports.reading.standing import known_dimension, standing

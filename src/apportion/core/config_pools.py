@@ -164,6 +164,11 @@ def _refuse_wrong_order(source: ConfigText, pools: Sequence[Pool]) -> None:
             what = f"pools feed each other in a circle: {' → '.join(cycle)}."
             fix = "Take one of these receivers out, or write reciprocal = true in each of these pools."
             raise source.fault(("pools", place, "to_pools"), what, fix)
+        if cycle and len({by_id[name].stage for name in cycle}) > 1:
+            what = f"pools that feed each other are of several stages: {' → '.join(cycle)}."
+            raise source.fault(
+                ("pools", place, "stage"), what, "Give them one stage: their equations are solved at once."
+            )
         for share in pool.to_pools:
             if by_id[share.pool].stage <= pool.stage and not cycle_of(by_id, pool.id, through=share.pool):
                 what = f"'{share.pool}' is given out in stage {by_id[share.pool].stage}, not after stage {pool.stage}."

@@ -180,8 +180,6 @@ def shared_pieces(
     named = tables.quoted(metric)
     db.run(_LISTED.format(metric=named, conditions=held, limit=limit), values)
     listed = db.table("SELECT * FROM listed ORDER BY BillingCurrency, place").to_pylist()
-    if not listed:
-        return {}, {}
     flows, costs = _flows(db, named, filters), _costs(db, named, filters)
     steps: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
     for currency, place, _, *step in db.rows(_HOPS):

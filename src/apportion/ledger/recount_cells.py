@@ -5,7 +5,10 @@ Read and counted by the rules of `recount_shared`: pyarrow and Python's whole nu
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -140,20 +143,58 @@ def _of_basis(cell: Cell, method: str) -> Iterator[str]:
 
 
 def _of_intervals(cell: Cell) -> Iterator[str]:
+    whole, laid = _laid(cell)
+    if whole != cell.whole:
+        yield f"the whole is {cell.whole}, by the weights it is {whole}"
+        return
+    for weight, (low, high) in zip(cell.weights, laid, strict=True):
+        if (weight.low, weight.high) != (low, high):
+            yield f"{whom(weight)} holds [{weight.low}, {weight.high}), by the weights it holds [{low}, {high})"
+            return
+
+
+def _laid(cell: Cell) -> tuple[int, list[tuple[int, int]]]:
+    """The whole and the intervals of a cell by its weights."""
     total = sum(w.weight for w in cell.weights)
     divisor = total // _LARGEST + 1 if total > _LARGEST else 1
     small = [w.weight // divisor for w in cell.weights]
     whole = min(sum(small), _MOST)
-    if whole != cell.whole:
-        yield f"the whole is {cell.whole}, by the weights it is {whole}"
-        return
-    upto = 0
-    for weight, size in zip(cell.weights, small, strict=True):
-        low, high = upto * whole // sum(small), (upto + size) * whole // sum(small)
-        upto += size
-        if (weight.low, weight.high) != (low, high):
-            yield f"{whom(weight)} holds [{weight.low}, {weight.high}), by the weights it holds [{low}, {high})"
-            return
+    ends = [upto * whole // sum(small) for upto in accumulate(small, initial=0)]
+    return whole, list(pairwise(ends))
+
+
+_To = tuple[int | None, int | None]
+"""A receiver, or another pool."""
+
+
+def equation_faults(month: Month) -> Iterator[str]:
+    """Reciprocal pools whose shares do not solve their equations, in words.
+
+    What a pool gives somebody in the end must be what its own weights give him, and what the pools that it gives to
+    give him in the end. Where the exact shares had no common denominator small enough, each lies next to its place.
+    """
+    of_pool = {(cell.currency, cell.pool): cell for cell in month.cells.values()}
+    for no, cell in month.cells.items():
+        if not month.pools[cell.pool]["x_Reciprocal"]:
+            continue
+        final, expected, exact = _final(cell), defaultdict[_To, Fraction](Fraction), cell.whole < _MOST
+        whole, laid = _laid(cell)
+        for weight, (low, high) in zip(cell.weights, laid, strict=True):
+            to, part = (weight.receiver, weight.to_pool), Fraction(high - low, whole)
+            inner = of_pool.get((cell.currency, weight.to_pool or 0))
+            if to in final or inner is None:
+                expected[to] += part
+                continue
+            exact = exact and inner.whole < _MOST
+            for other, share in _final(inner).items():
+                expected[other] += part * share
+        margin = 0 if exact else Fraction(4, _MOST)
+        if any(abs(final.get(to, 0) - expected[to]) > margin for to in final.keys() | expected.keys()):
+            yield f"{named(month, no)}: its shares do not solve the equations of the pools that give to each other"
+
+
+def _final(cell: Cell) -> dict[_To, Fraction]:
+    return {(w.receiver, w.to_pool): Fraction(w.high - w.low, cell.whole) for w in cell.weights if w.high > w.low}
 
 
 def whom(weight: Weight) -> str:

@@ -1,9 +1,8 @@
 """Shared costs counted again, on another path: pyarrow for reading, Python's whole numbers for the arithmetic.
 
 Nothing here is shared with `allocation` or `engine`: what pools took is looked up in the results of bills, intervals
-are laid out anew from the weights, and every shared amount is divided anew, pool after pool. What the weights are
-counted from (cost, use, conditions) is not counted again, nor are the equations of reciprocal pools: their intervals
-are taken as they are, and must tile.
+are laid out anew from the weights (of reciprocal pools, put into their equations), and every shared amount is divided
+anew, pool after pool. What the weights are counted from (cost, use, conditions) is not counted again.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from apportion.ledger.recount_cells import (
     RowKey,
     batches,
     cell_faults,
+    equation_faults,
     listed,
     named,
     sums_of,
@@ -63,6 +63,7 @@ def faults(month: Month, results: Iterable[tuple[str, Path]]) -> list[list[str]]
     wrong_cells = [
         f"{named(month, no)}: {fault}" for no, cell in month.cells.items() for fault in cell_faults(month, cell)
     ]
+    wrong_cells += equation_faults(month)
     rows = dict(_before(month, results))
     costs = _costs(month, rows)
     return [wrong_cells, list(_of_taken(month, rows)), *_of_shared(month, costs)]

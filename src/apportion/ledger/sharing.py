@@ -117,7 +117,7 @@ def _full(owner: Mapping[str, str], config: Config) -> dict[str, str]:
 
 _USAGE_ROWS = """
 CREATE OR REPLACE TEMP TABLE usage_rows AS
-SELECT {targets}, w.x_WorkloadKind, w.x_WorkloadId, r.x_Provider, r.x_Account, r.x_Cluster,
+SELECT {targets}, w.x_WorkloadKind, w.x_WorkloadId, r.x_Provider, r.x_Account, r.x_Region, r.x_Cluster,
        lower(regexp_extract(coalesce(r.x_MeteredId, r.x_Node), '[^/:]+$')) AS x_Resource,
        u.x_Measure, u.x_Hour, SUM({quantity}) AS quantity
 FROM work_hours AS u
@@ -134,7 +134,7 @@ _NO_USAGE = f"""
 CREATE OR REPLACE TEMP TABLE usage_rows AS
 SELECT {", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in COLUMNS.values())},
        {", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in ("x_WorkloadKind", "x_WorkloadId", "x_Provider"))},
-       {", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in ("x_Account", "x_Cluster", "x_Resource"))},
+       {", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in ("x_Account", "x_Region", "x_Cluster", "x_Resource"))},
        CAST(NULL AS VARCHAR) AS x_Measure, CAST(NULL AS TIMESTAMP) AS x_Hour, CAST(NULL AS HUGEINT) AS quantity
 WHERE false
 """
