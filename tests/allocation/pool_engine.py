@@ -33,7 +33,13 @@ _REPORTED = {
     "charge_category": "ChargeCategory",
 }
 _FURTHER = {"invoice": "x_Invoice", "resource": "x_Resource", "cluster": "x_Cluster", "region": "x_Region"}
-_KEYS = {"provider": "x_Provider", "account": "x_Account", "resource": "x_Resource", "cluster": "x_Cluster", "region": "x_Region"}
+_KEYS = {
+    "provider": "x_Provider",
+    "account": "x_Account",
+    "resource": "x_Resource",
+    "cluster": "x_Cluster",
+    "region": "x_Region",
+}
 _USAGE = {
     **dict.fromkeys((*RECEIVER, *_KEYS.values(), "x_Measure"), "VARCHAR"),
     "x_Hour": "TIMESTAMP",

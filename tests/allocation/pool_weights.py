@@ -65,8 +65,11 @@ def by_all_orders(*months: Sequence[Sequence[int]]) -> list[int]:
 
 def placed(weights: Mapping[To, int], basis: Mapping[To, int]) -> tuple[tuple[Part, ...], int]:
     """The intervals in the order of receivers, pools last; nothing and 0 where nobody weighs."""
-    total = sum(weights.values())
-    divisor = total // LARGEST + 1 if total > LARGEST else 1
+    ten = 1
+    while any(weights.values()) and all(weight % (10 * ten) == 0 for weight in weights.values()):
+        ten *= 10
+    total = sum(weights.values()) // ten
+    divisor = ten * (total // LARGEST + 1) if total > LARGEST else ten
     small = {to: weights[to] // divisor for to in sorted(weights, key=in_order)}
     total = sum(small.values())
     whole = min(total, BINARY_WHOLE)

@@ -104,7 +104,8 @@ def test_a_circle_of_reciprocal_pools_is_allowed():
 def test_stated_weights_of_owners_and_pools_are_whole_in_one_ratio():
     text = (
         PROJECT + '[[pools]]\nid = "a"\nwhen = { team = "a" }\nmethod = "fixed"\n'
-        'split = [{ team = "x", weight = "45.5" }, { team = "y", weight = 30 }]\nto_pools = [{ pool = "b", weight = 25 }]\n'
+        'split = [{ team = "x", weight = "45.5" }, { team = "y", weight = 30 }]\n'
+        'to_pools = [{ pool = "b", weight = 25 }]\n'
         '[[pools]]\nid = "b"\nstage = 2\nwhen = { team = "b" }\n'
     )
     pool = parse_config(text).pools[0]

@@ -260,6 +260,7 @@ def test_a_damaged_file_is_not_read(store, books, tmp_path):
 
 def test_every_report_file_holds_a_report_of_its_name():
     assert SOCKET.names() == [
+        "commitments",
         "cost_by_business_unit",
         "cost_by_endpoint",
         "cost_by_environment",
@@ -270,11 +271,14 @@ def test_every_report_file_holds_a_report_of_its_name():
         "cost_by_team",
         "cost_of_experiment",
         "evidence",
+        "flow",
         "idle",
         "metering_gaps",
         "model_stages",
+        "pools",
         "restatements",
         "trend",
+        "waterfall",
     ]
     assert [SOCKET.load(name).name for name in SOCKET.names()] == SOCKET.names()
 

@@ -8,6 +8,7 @@ is a whole number: quanta of cost, billionths of a measure, or parts.
 from __future__ import annotations
 
 from datetime import datetime, time
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -99,7 +100,12 @@ SELECT x_PoolNo, x_ReceiverNo FROM counted
 
 def method_of(pool: Pool) -> Method:
     """The method that weighs the pool's receivers; raises `UnknownName`."""
-    method: Method = SOCKET.load(pool.method)
+    return _method(pool.method)
+
+
+@cache
+def _method(name: str) -> Method:
+    method: Method = SOCKET.load(name)  # looks through all installed packages
     return method
 
 

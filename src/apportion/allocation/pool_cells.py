@@ -105,17 +105,27 @@ JOIN method_weights AS w ON w.x_CellNo = o.x_CellNo AND w.x_ReceiverNo IS NOT DI
  AND w.x_ToPoolNo IS NOT DISTINCT FROM o.x_ToPoolNo
 """
 
-# A total beyond 2^60 is scaled down: what is then too small to weigh has less than 10^-18 of the whole.
+# Round figures have zeros at the end in quanta: without them the weights are in the same ratios, and mostly small
+# enough to be kept as they are. A total that is still beyond 2^60 is scaled down: what is then too small to weigh has
+# less than 10^-18 of the whole.
+_ZEROS = "length(CAST(weight AS VARCHAR)) - length(rtrim(CAST(weight AS VARCHAR), '0'))"
+_TENS = ", ".join(f"({zeros}, CAST({10**zeros} AS HUGEINT))" for zeros in range(39))
 _PLACED = f"""
 CREATE OR REPLACE TEMP TABLE placed AS
 WITH summed AS (
-    SELECT *, SUM(weight) OVER (PARTITION BY x_CellNo) AS total FROM weighed
+    SELECT *, SUM(weight) OVER (PARTITION BY x_CellNo) AS total,
+           min(CASE WHEN weight > 0 THEN {_ZEROS} END) OVER (PARTITION BY x_CellNo) AS zeros
+    FROM weighed
+),
+rounded AS (
+    SELECT s.*, s.weight // t.ten AS part, s.total // t.ten AS parts_of
+    FROM summed AS s
+    JOIN (SELECT * FROM (VALUES {_TENS}) AS t(zeros, ten)) AS t ON t.zeros = s.zeros
 ),
 scaled AS (
-    SELECT *, CAST(CASE WHEN total > {_LARGEST} THEN weight // (total // {_LARGEST} + 1) ELSE weight END AS BIGINT)
+    SELECT *, CAST(CASE WHEN parts_of > {_LARGEST} THEN part // (parts_of // {_LARGEST} + 1) ELSE part END AS BIGINT)
               AS small
-    FROM summed
-    WHERE total > 0
+    FROM rounded
 ),
 added AS (
     SELECT *, SUM(small) OVER (PARTITION BY x_CellNo) AS parts,

@@ -15,7 +15,7 @@ from apportion.allocation import pool_cells, pool_flow
 from apportion.allocation.pool_basis import count, method_of
 from apportion.allocation.pool_cells import find_cells
 from apportion.allocation.pool_flow import ask_cells, give
-from apportion.allocation.pool_rows import RECEIVER, claim, keys, receiver
+from apportion.allocation.pool_rows import RECEIVER, ROW, claim, keys, receiver
 from apportion.allocation.reciprocal import ClosedCircle, final, intervals
 from apportion.allocation.weighing import Basis
 from apportion.core import focus
@@ -171,7 +171,10 @@ def _solve(db: DuckDb, pools: Pools, circle: list[int]) -> None:
 
 
 def _require_conserved(db: DuckDb, pools: Pools) -> None:
-    """Raise `NotConserved` unless what each pool took is what owners got of it, to the last digit."""
+    """Raise `NotConserved` unless each row went to one pool, and owners got what it took to the last digit."""
+    row = ", ".join(ROW)
+    if db.rows(f"SELECT 1 FROM taken GROUP BY {row} HAVING count(DISTINCT x_PoolNo) > 1 LIMIT 1"):
+        raise NotConserved("two pools took one cost")
     sums = ", ".join(f"SUM({quoted(name)})" for name in focus.METRICS)
     came = "taken AS t JOIN cells AS c ON c.x_CellNo = t.x_CellNo"
     took = db.rows(f"SELECT t.x_PoolNo, c.BillingCurrency, {sums} FROM {came} GROUP BY ALL ORDER BY ALL")

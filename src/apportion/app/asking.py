@@ -60,7 +60,8 @@ def report(
 ) -> Answer:
     """The answer of a report to the current run: by default the last month there is.
 
-    `by` is a name of `reports()`; `lens` says whether pools have given shared cost on (`after`) or not. Raises `UnknownName` or `NoData`.
+    `by` is a name of `reports()`; `lens` says whether pools have given shared cost on (`after`) or not. Raises
+    `UnknownName` or `NoData`.
     """
     run = current_run(project)
     name = by.replace("-", "_")

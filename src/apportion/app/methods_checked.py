@@ -56,10 +56,17 @@ def _wrong_words(pool: Pool, basis: Basis) -> tuple[str, str, str] | None:
         return "split", f"{pool.method} finds its receivers itself.", "Say who takes part with receivers."
     if pool.split and (pool.within or pool.time != "month"):
         return "split", "named receivers are the same everywhere.", "Leave within and time out."
-    if pool.table and pool.within:
-        return "within", "the lines of a table are the same everywhere.", "Leave within out."
     if basis in _BY_WORD and pool.basis:
         return "basis", f"{pool.method} counts nothing.", "Leave the basis out."
+    return _wrong_table(pool) if pool.table else None
+
+
+def _wrong_table(pool: Pool) -> tuple[str, str, str] | None:
+    """What does not go with a table: key, what, fix."""
+    if pool.within:
+        return "within", "the lines of a table are the same everywhere.", "Leave within out."
+    if pool.to_pools:
+        return "to_pools", "a table has no weight for another pool.", 'Use method = "fixed", or no to_pools.'
     return None
 
 

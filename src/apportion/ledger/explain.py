@@ -86,7 +86,8 @@ class AmountExplained:
     """An amount in one currency: the reasons add up to it exactly.
 
     It is what the rows cost that no pool took (`pieces` are the largest of them, `count` all) and what pools gave
-    (`shares` are the largest, `share_count` all, `shared` their sum); before pools there are no shares.
+    (`shares` are the largest, `share_count` all, `shared` their sum); before pools there are no shares. `lens` is None
+    where the run has no pools in these months: before and after are the same.
     """
 
     run_id: str
@@ -96,7 +97,7 @@ class AmountExplained:
     reasons: tuple[Reason, ...]
     pieces: tuple[ChargePiece, ...]
     count: int
-    lens: Lens = Lens.BEFORE
+    lens: Lens | None = None
     shared: Decimal = Decimal(0)
     shares: tuple[SharedPiece, ...] = ()
     share_count: int = 0
@@ -199,7 +200,7 @@ def explain_amount(
             reasons=tuple(sorted([*own.get(currency, ()), *given.get(currency, ())], key=_place)),
             pieces=tuple(pieces.get(currency, ())),
             count=sum(reason.charges for reason in own.get(currency, ())),
-            lens=lens,
+            lens=lens if sharings else None,
             shared=_sum(given.get(currency, ())),
             shares=tuple(shares.get(currency, ())),
             share_count=share_counts.get(currency, 0),
@@ -213,16 +214,8 @@ def _opened(
 ) -> Filters:
     """Make the views of the lens; the filters as its rows spell them, or those of the other lens."""
     open_lenses(db, store, parts, sharings, lens)
-    db.run(_BOTH)
-    found = as_known(db, filters, jobs=job_names(db, store, run, filters))
-    db.run(f"CREATE OR REPLACE TEMP VIEW allocations AS SELECT * FROM allocations_{lens}")
-    return found
-
-
-_BOTH = """
-CREATE OR REPLACE TEMP VIEW allocations AS
-SELECT * FROM allocations_before UNION ALL BY NAME SELECT * FROM allocations_after
-"""
+    both = tuple(f"allocations_{each}" for each in Lens)
+    return as_known(db, filters, jobs=job_names(db, store, run, filters), views=both)
 
 
 def _nothing(db: DuckDb, period: Period, filters: Filters) -> NoData:

@@ -30,7 +30,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _CALLED = (
     "SELECT x_WorkloadId, x_WorkloadName FROM called WHERE x_WorkloadId IS NOT NULL AND x_WorkloadName IS NOT NULL"
 )
-_VALUES = "SELECT DISTINCT {column} FROM allocations WHERE {column} IS NOT NULL"
+_VALUES = "SELECT DISTINCT {column} FROM {view} WHERE {column} IS NOT NULL"
 
 
 def as_known(
@@ -39,19 +39,21 @@ def as_known(
     *,
     also: Mapping[str, tuple[str, ...]] | None = None,
     jobs: Mapping[str, str] | None = None,
+    views: tuple[str, ...] = ("allocations",),
 ) -> Filters:
     """The filters with each value as `allocations` spells it: case and outer spaces do not matter.
 
     A job is also known by its name (`jobs`: id -> name) and by the last part of its id: `train` for
     `k8s:east/ads/Job/train`. `also`: field -> further columns in which a value is known. Raises `UnknownName` for a
-    field, or for a value that no piece in `allocations` has.
+    field, or for a value that no piece in one of `views` has.
     """
     found: dict[str, tuple[str, ...]] = {}
     for field, wanted in filters.items():
         if field not in COLUMNS:
             raise UnknownName("filter", field, COLUMNS)
         columns = (*COLUMNS[field], *(also or {}).get(field, ()))
-        known = {value for name in columns for (value,) in db.rows(_VALUES.format(column=quoted(name)))}
+        asked = [_VALUES.format(column=quoted(name), view=view) for view in views for name in columns]
+        known = {value for sql in asked for (value,) in db.rows(sql)}
         if field == "job":
             called = {job: {job, (jobs or {}).get(job, job), re.split("[/:]", job)[-1]} for job in known}
             found[field] = tuple(job for value in wanted for job in _jobs(value, called))

@@ -103,7 +103,7 @@ def worked_out(
             staged[part_id] = part.folder
         parts.append(part)
     progress("allocating", len(snapshots), len(snapshots))
-    sharings, new = shared_out(store, config, parts, meters.parts, staged=staged, memory=memory, progress=progress)
+    sharings, new = shared_out(store, config, parts, meters.parts, memory=memory, progress=progress)
     staged |= new
     before = store.current_run()
     worked = engine.name if staged or before is None else before.engine

@@ -155,8 +155,10 @@ def _of_intervals(cell: Cell) -> Iterator[str]:
 
 def _laid(cell: Cell) -> tuple[int, list[tuple[int, int]]]:
     """The whole and the intervals of a cell by its weights."""
-    total = sum(w.weight for w in cell.weights)
-    divisor = total // _LARGEST + 1 if total > _LARGEST else 1
+    digits = [str(w.weight) for w in cell.weights if w.weight]
+    ten = 10 ** min((len(each) - len(each.rstrip("0")) for each in digits), default=0)
+    total = sum(w.weight for w in cell.weights) // ten
+    divisor = ten * (total // _LARGEST + 1) if total > _LARGEST else ten
     small = [w.weight // divisor for w in cell.weights]
     whole = min(sum(small), _MOST)
     ends = [upto * whole // sum(small) for upto in accumulate(small, initial=0)]

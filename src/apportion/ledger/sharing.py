@@ -46,14 +46,12 @@ def shared_out(
     parts: Sequence[Part],
     usages: Mapping[Month, Part],
     *,
-    staged: Mapping[str, Path],
     memory: str,
     progress: Progress,
 ) -> tuple[list[Part], dict[str, Path]]:
     """The sharing of each month, and the staging folders of those that are new; none where there are no pools.
 
-    `parts` are the results of all bills; those in `staged` are not stored yet. Raises what `allocation.pooling.share`
-    raises.
+    `parts` are the results of all bills, stored or staged. Raises what `allocation.pooling.share` raises.
     """
     if not config.pools:
         return [], {}
@@ -69,7 +67,7 @@ def shared_out(
         stored = store.part(part_id)
         if stored is None:
             folder = fresh[part_id] = store.stage()
-            _share(store, config, of_month, usage, folder, staged=staged, memory=memory)
+            _share(store, config, of_month, usage, folder, memory=memory)
             stored = Part(part_id, of_month[-1].snapshot_id, month, {}, folder)
         found.append(stored)
     return found, fresh
@@ -89,13 +87,12 @@ def _share(
     usage: Part | None,
     folder: Path,
     *,
-    staged: Mapping[str, Path],
     memory: str,
 ) -> None:
     pools = numbered([_completed(pool, config) for pool in config.pools])
     with duck.session(memory=memory, temp=store.stage()) as db:
-        _open_usage(db, usage, pools, staged=staged, store=store)
-        open_rows(db, store, parts, pools, staged=staged)
+        _open_usage(db, store, usage, pools)
+        open_rows(db, store, parts, pools)
         share(db, pools)
         _write(db, pools, parts, folder)
 
@@ -140,16 +137,15 @@ WHERE false
 """
 
 
-def _open_usage(db: DuckDb, usage: Part | None, pools: Pools, *, staged: Mapping[str, Path], store: Store) -> None:
+def _open_usage(db: DuckDb, store: Store, usage: Part | None, pools: Pools) -> None:
     """Make `usage_rows`, and `resources` to know clusters by."""
     if usage is None:
         db.run(_NO_USAGE)
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in tables.RESOURCES.items())
         db.run(f"CREATE OR REPLACE TEMP VIEW resources AS SELECT {empty} WHERE false")
         return
-    if usage.id not in staged:
-        for file in usage.stored:
-            store.checked(usage.folder / file.name)
+    for file in usage.stored:
+        store.checked(usage.folder / file.name)
     open_usages(db, [usage])
     measures = sorted({pool.basis for pool in pools.values()} & set(Measure))
     if not measures:
@@ -176,7 +172,7 @@ JOIN keys_{place} AS k ON k.x_AttributeNo = a.x_AttributeNo
 """
 
 
-def open_rows(db: DuckDb, store: Store, parts: Sequence[Part], pools: Pools, *, staged: Mapping[str, Path]) -> None:
+def open_rows(db: DuckDb, store: Store, parts: Sequence[Part], pools: Pools) -> None:
     """The views `before_rows` … of `allocation.pool_rows`; `resources` must be there."""
     units = sorted({pool.time for pool in pools.values()} - {"month"})
     views: dict[str, list[str]] = {"before_rows": [], **{f"before_rows_{unit}": [] for unit in units}}
@@ -186,14 +182,14 @@ def open_rows(db: DuckDb, store: Store, parts: Sequence[Part], pools: Pools, *, 
         db.run(MATCHES)
         _ask(db, place, pools)
         rows = f"allocations_{place}"
-        db.read_parquet(rows, [_path(store, part, "allocations", staged)])
+        db.read_parquet(rows, [store.checked(part.allocations)])
         views["before_rows"].append(
             _BEFORE.format(place=place, bucket=", CAST(NULL AS TIMESTAMP) AS x_Bucket", rows=rows)
         )
         if units:
             db.read_parquet("charges", [store.checked(snapshot.charges)])
             for name in ("shares", "owners"):
-                db.read_parquet(name, [_path(store, part, name, staged)])
+                db.read_parquet(name, [store.checked(part.folder / f"{name}.parquet")])
         for unit in units:
             rows = f"timed_{unit}_{place}"
             db.run(f"CREATE OR REPLACE TEMP TABLE {rows} AS {compile_sql(timed(unit), DUCKDB)}")
@@ -202,9 +198,8 @@ def open_rows(db: DuckDb, store: Store, parts: Sequence[Part], pools: Pools, *, 
         db.run(f"CREATE OR REPLACE TEMP VIEW {name} AS {' UNION ALL BY NAME '.join(selects)}")
 
 
-def _path(store: Store, part: Part, name: str, staged: Mapping[str, Path]) -> Path:
-    path = part.folder / f"{name}.parquet"
-    return path if part.id in staged else store.checked(path)
+# What a pool gave in another project, and an export brought here, has its owner.
+_FRESH = "NOT starts_with(coalesce(AllocatedMethodId, ''), 'apportion/pool:')"
 
 
 def _ask(db: DuckDb, place: int, pools: Pools) -> None:
@@ -214,7 +209,10 @@ def _ask(db: DuckDb, place: int, pools: Pools) -> None:
         asked |= {f"when_{no}": pool.when.charge, f"basis_{no}": pool.basis_when, f"from_{no}": pool.receivers.charge}
     db.run(ENTRIES)
     writer = ConditionWriter(asked_values(db, asked_keys(asked.values())))
-    flags = "".join(f", {writer.write(when)} AS {name}" for name, when in asked.items())
+    flags = "".join(
+        f", {_FRESH if name.startswith('when') else 'true'} AND {writer.write(when)} AS {name}"
+        for name, when in asked.items()
+    )
     db.run(_KEYS.format(place=place, folded=FOLDED, flags=flags), writer.params)
 
 

@@ -139,8 +139,8 @@ def amount_sheet(explained: Sequence[AmountExplained], metric: str, kept_out: st
             sections.append(Section(PIECES, [_piece(p) for p in found.pieces], title=title, **label))
         sections += _metered(found.pieces, f"{found.currency}: how they were metered", **label)
     notes = (kept_out,) if kept_out else ()
-    after = " after sharing" if explained[0].lens is Lens.AFTER else ""
-    title = f"What {metric}{after} consists of, run {explained[0].run_id}"
+    lens = f" {explained[0].lens} sharing" if explained[0].lens else ""
+    title = f"What {metric}{lens} consists of, run {explained[0].run_id}"
     return Sheet("explain", title, tuple(sections), notes=notes)
 
 
@@ -227,7 +227,7 @@ def charge_sheet(found: ChargeExplained, metric: str) -> Sheet:
     said = [*found.dimensions.items(), *((f"tag {key}", value) for key, value in found.tags.items())]
     pools = pooled_section(found.pieces)
     sections = (
-        Section(owners, rows, title="Whose it was before a pool took it" if pools else "Who got it"),
+        Section(owners, rows, title="Whose it was before pools" if pools else "Who got it"),
         *pools,
         *_metered(found.pieces, "How it was metered"),
         Section(

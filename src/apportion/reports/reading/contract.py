@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from apportion.reports.reading.lenses import Lens
+from apportion.ledger.lenses import Lens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

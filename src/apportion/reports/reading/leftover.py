@@ -61,7 +61,7 @@ def open_leftover(asked: Asked) -> None:
 def _add(asked: Asked, month: Month, pools: Pools) -> None:
     parts = [part for part in asked.run.parts if part.period == month]
     read_usages(asked, [usage for usage in asked.run.usages if usage.period == month])
-    open_rows(asked.db, asked.store, parts, pools, staged={})
+    open_rows(asked.db, asked.store, parts, pools)
     claim(asked.db, pools)
     bills = [(place, part.snapshot_id) for place, part in enumerate(parts, 1)]
     asked.db.register("bills", from_rows({"x_PartNo": pa.int32(), "x_SnapshotId": pa.string()}, bills))

@@ -10,8 +10,8 @@ from apportion.engine import duck
 from apportion.errors import UnknownName
 from apportion.ledger.filters import as_known, job_names
 from apportion.ledger.held import held_parts
+from apportion.ledger.lenses import Lens, open_lenses
 from apportion.reports.reading.contract import Asked
-from apportion.reports.reading.lenses import Lens, open_lenses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from apportion.store import Store
     from apportion.store.records import Run
 
+KNOWN = ("allocations", "allocations_before")
+"""A team of which pools took everything is known all the same: it is asked what it gave."""
 HOSTS = {"team": ("x_HostTeam",)}
 """A team may own machines and hold nothing: it is known all the same."""
 
@@ -54,7 +56,7 @@ def open_run(  # noqa: PLR0913 - a question has that many parts
     with duck.session(memory=memory, temp=temp) as db:
         open_lenses(db, store, parts, sharings, lens)
         asked = filters or {}
-        chosen = as_known(db, asked, also=HOSTS, jobs=job_names(db, store, run, asked))
+        chosen = as_known(db, asked, also=HOSTS, jobs=job_names(db, store, run, asked), views=KNOWN)
         yield Asked(db, store, run, period, months, metric, chosen, trend_months, currency, lens)
 
 
