@@ -118,6 +118,7 @@ def closing(shown: Demonstration) -> str:
     lines += [
         "\nNext:",
         f"  apportion --project {company} explain --team risk",
+        f"  apportion --project {company} report --by waterfall --team platform",
         f"  apportion --project {company} tags worklist",
         f"  apportion --project {company} export focus --to {company}/out",
     ]
