@@ -13,6 +13,7 @@ from apportion.core.money import from_quanta, quanta
 from apportion.core.period import Month
 from apportion.demo import RESTATED, write_company, write_sample
 from apportion.demo.acme.habits import HABITS
+from apportion.ledger.lenses import Lens
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -86,7 +87,7 @@ def test_no_row_is_rejected_and_every_certificate_holds(acme):
 
 def test_most_of_the_money_has_a_team_and_some_has_none(acme):
     project, _, _ = acme
-    (section,) = app.report(project, by="team").sections
+    (section,) = app.report(project, by="team", lens=Lens.BEFORE).sections
     place = [column.key for column in section.columns].index("share")
     unallocated = section.rows[-1][place]
     assert section.rows[-1][0] == "unallocated"

@@ -78,7 +78,7 @@ def posted(store: Store, charges: list[Charge], pools: str = POOLS) -> Run:
     """The charges as a run in which the pools have given on what they take."""
     run = post(store, charges)
     text = f'[project]\nname = "books"\n{pools}'
-    sharings, fresh = shared_out(store, parse_config(text), run.parts, {}, staged={}, memory="500MB", progress=silent)
+    sharings, fresh = shared_out(store, parse_config(text), run.parts, {}, memory="500MB", progress=silent)
     return store.publish_run(replace(run, id=f"{run.id}s", config=text, sharings=tuple(sharings)), fresh)
 
 
