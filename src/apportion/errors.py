@@ -165,6 +165,8 @@ class BadWeights(ApportionError):
 class PoolsOverlap(ApportionError):
     """Two pools of one stage take the same cost."""
 
+    exit_code = 2
+
     def __init__(self, one: str, other: str, stage: int, service: str) -> None:
         super().__init__(
             f"The pools '{one}' and '{other}' of stage {stage} both take cost of {service}.",

@@ -10,7 +10,7 @@ from tests.allocation.pool_engine import MONTH, by_engine
 from tests.allocation.pool_facts import Charge, Row, Use
 from tests.allocation.pool_reference import share_out
 
-from apportion.core.config import Condition, Pool, PoolShare, RowChoice, TableRow
+from apportion.core.config import Condition, Pool, PoolShare, RowChoice, TableRow, Tier
 from apportion.errors import TooManyReceivers
 
 HOUR, WHOLE_MONTH = timedelta(hours=1), timedelta(days=30)
@@ -167,3 +167,12 @@ def test_each_pool_of_a_circle_takes_its_own_rows():
 def test_a_pool_that_takes_part_in_itself_gives_that_on_in_the_same_way():
     itself = pool("a", method="even", to_pools=to("a"), reciprocal=True)
     assert got([*OWN, SHARED], [itself]) == HALF_EACH
+
+
+def test_what_comes_to_a_pool_whose_tiers_weigh_nobody_is_divided_evenly():
+    uses = [Use(ADS, None, "j", MONTH, "gpu_seconds", 5), Use(SEARCH, None, "j", MONTH, "gpu_seconds", 7)]
+    tiers = (Tier(100_000_000, 0), Tier(None, 1_000_000))
+    fed = pool("b", method="tiered", basis="gpu_seconds", tiers=tiers, stage=2)
+    first = pool("a", method="even", receivers=RowChoice(equals={"team": ("ads",)}), to_pools=(PoolShare(1, pool="b"),))
+    found = by_engine([*OWN, row(3, "unallocated", "a", 100)], uses, [first, fed])
+    assert sum(metrics["BilledCost"] for metrics in found.shared.values()) == 100

@@ -32,6 +32,14 @@ FAULTS = [
         ":8: pools[1].within: meters do not know the invoice, service of what was used.",
     ),
     (
+        POOL + 'method = "even"\nbasis_when = { service = "S3" }\n',
+        ":7: pools[1].basis_when: even counts no cost. Leave basis_when out.",
+    ),
+    (
+        POOL + 'method = "peak"\nbasis = "requests"\nreceivers = { service = "S3" }\n',
+        ":8: pools[1].receivers: what was used has no charge to ask for. Ask for team, project",
+    ),
+    (
         POOL + 'with_shared = true\nwithin = "cluster"\n',
         ":6: pools[1].with_shared: what earlier pools gave has no such basis. Use it with proportional_cost",
     ),
@@ -77,6 +85,10 @@ def test_a_table_beside_the_configuration_becomes_lines_of_weights(tmp_path):
         ("team,weight\n,1\n", "seats.csv:2: table: the line names nobody."),
         ("team,weight\nads\n", "seats.csv:2: table: the line has not as many cells as the first."),
         ("team,month,weight\nads,2026-13,1\n", "seats.csv:2: table: '2026-13' is no month."),
+        ("team,month,day,weight\nads,2026-10,2026-11-01,1\n", "seats.csv:2: table: the line has a month and a day."),
+        ("team,weight\nIdle,1\n", "seats.csv:2: table: 'Idle' is a name of Apportion's own."),
+        ("team,month,weight\nads,0000-12,1\n", "seats.csv:2: table: '0000-12' is no month."),
+        ("team,day,weight\nads,9999-12-31,1\n", "seats.csv:2: table: '9999-12-31' is no day."),
         ("team,day,weight\nads,2026-02-30,1\n", "seats.csv:2: table: '2026-02-30' is no day."),
     ],
 )

@@ -50,6 +50,19 @@ FAULTS = [
         POOL + ALL + 'method = "tiered"\ntiers = [{ up_to = 5, rate = 1 }, { up_to = 4, rate = 1 }, { rate = 1 }]\n',
         "pools[1].tiers: the tiers do not cover every quantity once. Give each tier but the last a larger up_to",
     ),
+    (
+        POOL + ALL + 'method = "even"\nsplit = [{ team = "a" }, { team = "a" }]\n',
+        "pools[1].split: {'team': 'a'} stands there twice. Name each receiver once.",
+    ),
+    (
+        POOL + ALL + 'method = "fixed"\nsplit = [{ team = "a", weight = 9999999999999999 }]\n',
+        "pools[1].split: the weights add up to more than 1000000000000000 parts.",
+    ),
+    (POOL + ALL + 'method = "tiered"\ntiers = [{ rate = 0 }]\n', "pools[1].tiers: nothing weighs anything."),
+    (
+        POOL + ALL + 'method = "tiered"\ntiers = [{ up_to = 0, rate = 1 }, { rate = 1 }]\n',
+        "pools[1].tiers: the tiers do not cover every quantity once.",
+    ),
     (POOL + ALL + 'to_pools = [{ pool = "q" }]\n', "pools[1].to_pools: there is no pool 'q'. Known: p."),
     (POOL + ALL + 'leftover = "lost"\n', "pools[1].leftover: "),
     (POOL + ALL + 'leftover = { team = "idle" }\n', "'idle' is a name of Apportion's own."),

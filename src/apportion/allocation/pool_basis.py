@@ -113,8 +113,9 @@ def count(db: DuckDb, pools: Pools) -> None:
     """Make `receivers`, `counted` and `everywhere`, of owners and of pools that take part in others."""
     for statement in (_MADE, _PRESENT, _CURRENCIES):
         db.run(statement)
+    fed = {share.pool for pool in pools.values() for share in pool.to_pools}
     for no, pool in pools.items():
-        _count(db, no, pool)
+        _count(db, no, pool, fed=pool.id in fed)
     named = [(no, *owner_row(s.owner), s.weight) for no, pool in pools.items() for s in pool.split]
     db.register("named", from_rows(_KINDS, named))
     db.register("dated", from_rows(_AT, [row for no, pool in pools.items() for row in _dated(db, no, pool)]))
@@ -127,13 +128,14 @@ def count(db: DuckDb, pools: Pools) -> None:
     _leave_out_dead_ends(db, pools)
 
 
-def _count(db: DuckDb, no: int, pool: Pool) -> None:
+def _count(db: DuckDb, no: int, pool: Pool, *, fed: bool) -> None:
+    """What is counted of owners; `fed`: other pools give to this one, and it must be able to give on."""
     basis = method_of(pool).basis
     if pool.split or basis is Basis.STATED:
         return
     choices = Choices("from")
     holds = choices.takes_part(pool)
-    if pool.leftover == "even":
+    if fed or pool.leftover == "even":
         rows = _OPEN.format(select=f"{no}, {receiver(pool)}", rows="before_rows", holds=f"from_{no} AND {holds}")
         db.run(f"INSERT INTO present {rows}", choices.params)
     if basis in (Basis.NOTHING, Basis.COST):

@@ -189,16 +189,20 @@ def find_cells(db: DuckDb, no: int, pool: Pool, *, same: str) -> None:
     the same.
     """
     for level in _levels(pool):
-        _ask(db, no, pool, level, "wanted", same=same)
+        _ask(db, no, pool, level, same=same)
     if pool.leftover in ("keep", "even", "owner"):
         # what another pool gave is not left over: it finds a wider cell
         db.run("CREATE OR REPLACE TEMP TABLE own_wanted AS SELECT * FROM wanted WHERE NOT incoming")
         db.run("DELETE FROM wanted WHERE NOT incoming")
         for length in range(len(pool.within) - 1, -1, -1):
-            _ask(db, no, pool, _Level(length, timed=False), "wanted", same=same)
+            _ask(db, no, pool, _Level(length, timed=False), same=same)
         db.run("INSERT INTO wanted SELECT * FROM own_wanted")
     if pool.leftover in ("even", "owner"):
-        _ask(db, no, pool, _Level(0, timed=False, resort=pool.leftover), "wanted", same=same)
+        _ask(db, no, pool, _Level(0, timed=False, resort=pool.leftover), same=same)
+    elif db.rows("SELECT 1 FROM wanted WHERE incoming LIMIT 1"):
+        # it came because somebody had the basis, and it cannot go back: the method or what others gave left nobody
+        db.run("DELETE FROM wanted WHERE NOT incoming")
+        _ask(db, no, pool, _Level(0, timed=False, resort="even"), same=same)
 
 
 def _levels(pool: Pool) -> Iterator[_Level]:
@@ -209,8 +213,8 @@ def _levels(pool: Pool) -> Iterator[_Level]:
         yield from (_Level(length, timed=False) for length in range(len(pool.within) - 1, -1, -1))
 
 
-def _ask(db: DuckDb, no: int, pool: Pool, level: _Level, wanted: str, *, same: str) -> None:
-    if not db.rows(f"SELECT 1 FROM {wanted} LIMIT 1"):
+def _ask(db: DuckDb, no: int, pool: Pool, level: _Level, *, same: str) -> None:
+    if not db.rows("SELECT 1 FROM wanted LIMIT 1"):
         return
     method = method_of(pool)
     ((base,),) = db.rows("SELECT coalesce(max(x_CellNo), 0) FROM cells")

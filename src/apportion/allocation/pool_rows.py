@@ -42,7 +42,7 @@ _KEYS = {
     "cluster": "x_Cluster",
     **COLUMNS,
 }
-_USAGE_KEYS = {
+USAGE_KEYS = {
     "provider": "x_Provider",
     "account": "x_Account",
     "region": "x_Region",
@@ -78,7 +78,7 @@ def keys(pool: Pool) -> str:
 
 def usage_keys(pool: Pool) -> str:
     """The same over `usage_rows`."""
-    listed = ", ".join(f"coalesce({_USAGE_KEYS[name]}, '')" for name in pool.within)
+    listed = ", ".join(f"coalesce({USAGE_KEYS[name]}, '')" for name in pool.within)
     return f"CAST([{listed}] AS VARCHAR[])"
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apportion.allocation.methods import SOCKET
+from apportion.allocation.pool_rows import USAGE_KEYS
 from apportion.allocation.weighing import Basis
 from apportion.core import focus
+from apportion.core.config import Condition, RowChoice
+from apportion.core.config_condition import OWNER_FIELDS
+from apportion.core.config_pools import CARRIED
 from apportion.core.config_text import ConfigText
 from apportion.core.measures import Measure
 
@@ -15,19 +19,6 @@ if TYPE_CHECKING:
     from apportion.core.toml_lines import Path
 
 _BY_WORD = (Basis.NOTHING, Basis.STATED)
-_OF_USAGE = {
-    "provider",
-    "account",
-    "region",
-    "resource",
-    "cluster",
-    "business_unit",
-    "team",
-    "project",
-    "model",
-    "environment",
-}
-_OF_SHARED = {"provider", "billing_account", "account", "service"}
 
 
 def refuse_wrong_methods(config: Config, text: str, file: str) -> None:
@@ -58,11 +49,22 @@ def _wrong_words(pool: Pool, basis: Basis) -> tuple[str, str, str] | None:
         return "split", "named receivers are the same everywhere.", "Leave within and time out."
     if basis in _BY_WORD and pool.basis:
         return "basis", f"{pool.method} counts nothing.", "Leave the basis out."
+    if pool.basis_when != Condition() and basis is not Basis.COST:
+        return "basis_when", f"{pool.method} counts no cost.", "Leave basis_when out."
+    return _wrong_receivers(pool, basis)
+
+
+def _wrong_receivers(pool: Pool, basis: Basis) -> tuple[str, str, str] | None:
+    """What cannot be asked of who takes part: key, what, fix."""
+    if pool.receivers.charge != Condition() and basis not in (Basis.COST, Basis.NOTHING):
+        return "receivers", "what was used has no charge to ask for.", f"Ask for {', '.join(OWNER_FIELDS)} only."
     return _wrong_table(pool) if pool.table else None
 
 
 def _wrong_table(pool: Pool) -> tuple[str, str, str] | None:
     """What does not go with a table: key, what, fix."""
+    if pool.receivers != RowChoice():
+        return "receivers", "the table names who takes part.", "Leave receivers out."
     if pool.within:
         return "within", "the lines of a table are the same everywhere.", "Leave within out."
     if pool.to_pools:
@@ -77,10 +79,10 @@ def _wrong_basis(pool: Pool, basis: Basis) -> tuple[str, str, str] | None:
     if basis not in (*_BY_WORD, Basis.COST):
         if pool.basis not in set(Measure):
             return "basis", f"{pool.method} needs a measure.", f"Known: {', '.join(Measure)}."
-        if strange := set(pool.within) - _OF_USAGE:
-            fix = f"Known of usage: {', '.join(sorted(_OF_USAGE))}."
+        if strange := set(pool.within) - USAGE_KEYS.keys():
+            fix = f"Known of usage: {', '.join(sorted(USAGE_KEYS))}."
             return "within", f"meters do not know the {', '.join(sorted(strange))} of what was used.", fix
-    if pool.with_shared and (basis is not Basis.COST or pool.time != "month" or set(pool.within) - _OF_SHARED):
-        fix = f"Use it with proportional_cost, in whole months, within {', '.join(sorted(_OF_SHARED))} only."
+    if pool.with_shared and (basis is not Basis.COST or pool.time != "month" or set(pool.within) - set(CARRIED)):
+        fix = f"Use it with proportional_cost, in whole months, within {', '.join(CARRIED)} only."
         return "with_shared", "what earlier pools gave has no such basis.", fix
     return None

@@ -90,7 +90,7 @@ def _with_table(pool: Pool, folder: Path) -> Pool:
         what, fix = "cannot be read.", "Name a CSV file in UTF-8, beside apportion.toml."
         raise ConfigError(file=str(path), line=None, key=f"pools.{pool.id}.table", what=what, fix=fix) from error
     rows = table_rows(text, file=str(path))
-    return replace(pool, table_rows=rows, version=version_of([pool.version, repr(rows)]))
+    return replace(pool, table_rows=rows, version=version_of([pool.version, sorted(map(repr, rows))]))
 
 
 def refuse_unknown(config: Config, text: str, file: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from apportion.core.config import Condition, Pool, PoolShare, Tier, version_of
 from apportion.core.config_condition import choice_of, condition_of
 from apportion.core.config_metering import millionths
 from apportion.core.measures import Measure
+from apportion.core.money import MAX_WHOLE
 from apportion.core.ready_made import READY_MADE
 from apportion.core.targets import COLUMNS, DIMENSIONS
 
@@ -92,7 +93,7 @@ def _pool(source: ConfigText, path: Path, form: PoolForm) -> Pool:
 
 
 def _versioned(pool: Pool) -> Pool:
-    return replace(pool, version=version_of(repr(pool)))
+    return replace(pool, version=version_of(asdict(pool)))
 
 
 def _check_words(source: ConfigText, path: Path, form: PoolForm) -> None:
@@ -126,11 +127,22 @@ def _shares(source: ConfigText, path: Path, form: PoolForm) -> tuple[tuple[PoolS
             raise source.fault((*path, key), f"{form.method} weighs by itself.", fix)
     if not all(receiver.owner for receiver in receivers):
         raise source.fault((*path, "split"), "a receiver sets nothing.", f"Name one of {', '.join(DIMENSIONS)}.")
+    _refuse_twice(source, (*path, "split"), [receiver.owner for receiver in receivers])
+    _refuse_twice(source, (*path, "to_pools"), [each.pool for each in pools])
     weights = whole_parts([Decimal(1 if each.weight is None else each.weight) for _, each in both])
     if not all(weights):
         raise source.fault((*path, "split"), "a weight is 0.", "Leave that receiver out.")
+    if sum(weights) > MAX_WHOLE:
+        what = f"the weights add up to more than {MAX_WHOLE} parts."
+        raise source.fault((*path, "split"), what, "Use smaller numbers or fewer digits.")
     split = tuple(PoolShare(w, each.owner) for w, each in zip(weights, receivers, strict=False))
     return split, tuple(PoolShare(w, pool=each.pool) for w, each in zip(weights[len(receivers) :], pools, strict=True))
+
+
+def _refuse_twice(source: ConfigText, path: Path, named: Sequence[object]) -> None:
+    for place, each in enumerate(named):
+        if each in named[:place]:
+            raise source.fault(path, f"{each} stands there twice.", "Name each receiver once.")
 
 
 def _tiers(source: ConfigText, path: Path, form: PoolForm) -> tuple[Tier, ...]:
@@ -138,9 +150,11 @@ def _tiers(source: ConfigText, path: Path, form: PoolForm) -> tuple[Tier, ...]:
         fix = 'Write method = "tiered" with tiers = [{ up_to = 100, rate = 1 }, { rate = "0.5" }].'
         raise source.fault((*path, "tiers"), "tiers and the method tiered belong together.", fix)
     tiers = tuple(Tier(None if t.up_to is None else millionths(t.up_to), millionths(t.rate)) for t in form.tiers)
+    if tiers and not any(tier.rate for tier in tiers):
+        raise source.fault((*path, "tiers"), "nothing weighs anything.", "Give one tier a rate above 0.")
     ends = [tier.up_to for tier in tiers]
     bounded = [end for end in ends[:-1] if end is not None]
-    rising = all(low < high for low, high in itertools.pairwise(bounded))
+    rising = all(low < high for low, high in itertools.pairwise([0, *bounded]))
     if tiers and (ends[-1] is not None or len(bounded) < len(ends) - 1 or not rising):
         fix = "Give each tier but the last a larger up_to than the one before; the last has none."
         raise source.fault((*path, "tiers"), "the tiers do not cover every quantity once.", fix)

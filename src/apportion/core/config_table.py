@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from apportion.core.config import TableRow
 from apportion.core.period import Month
-from apportion.core.targets import DIMENSIONS
+from apportion.core.targets import DIMENSIONS, RESERVED
 from apportion.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WEIGHT = "weight"
 _WHEN = ("month", "day")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
-_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"([12][0-9]{3})-(0[1-9]|1[0-2])")
 
 
 def table_rows(text: str, *, file: str) -> tuple[TableRow, ...]:
@@ -49,12 +49,18 @@ def _row(line: Mapping[str | None, str | None], *, file: str, at: int) -> TableR
     owner = {name: cells[name] for name in DIMENSIONS if cells.get(name)}
     if not owner:
         raise _fault(file, at, "the line names nobody.", f"Fill in one of {', '.join(DIMENSIONS)}.")
+    for name in owner.values():
+        if name.casefold() in RESERVED:
+            fix = "Name a team, project, model or environment."
+            raise _fault(file, at, f"'{name}' is a name of Apportion's own.", fix)
     since, until = _time(cells, file=file, at=at)
     return TableRow(owner, since, until, int(Decimal(cells[WEIGHT]).scaleb(6)))
 
 
 def _time(cells: Mapping[str, str], *, file: str, at: int) -> tuple[date | None, date | None]:
     month, day = cells.get("month", ""), cells.get("day", "")
+    if month and day:
+        raise _fault(file, at, "the line has a month and a day.", "Leave one of them empty.")
     if month:
         if not (found := _MONTH.fullmatch(month)):
             raise _fault(file, at, f"'{month}' is no month.", "Write it as 2026-10.")
@@ -63,9 +69,9 @@ def _time(cells: Mapping[str, str], *, file: str, at: int) -> tuple[date | None,
     if day:
         try:
             since = date.fromisoformat(day)
-        except ValueError as error:
+            return since, since + timedelta(days=1)
+        except (ValueError, OverflowError) as error:
             raise _fault(file, at, f"'{day}' is no day.", "Write it as 2026-10-31.") from error
-        return since, since + timedelta(days=1)
     return None, None
 
 

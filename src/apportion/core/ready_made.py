@@ -95,7 +95,7 @@ READY_MADE: Mapping[str, Mapping[str, Any]] = {
 """Name -> the pool without its id."""
 
 ABOUT: Mapping[str, str] = {
-    "networking": "What providers call networking, by the cost of each account",
+    "networking": "What providers call networking and nobody owns, by the cost of each account",
     "data-transfer": "Traffic and gateways that are billed with machines",
     "monitoring": "Logs, metrics and management services",
     "platform": "What the team 'platform' runs for all: machines, services, salaries and licences of a cost file",

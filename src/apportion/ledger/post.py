@@ -54,9 +54,9 @@ def post(
 ) -> Posted:
     """Allocate all current snapshots and make the result the current run.
 
-    The result of a snapshot depends on its id, the ownership rules and the versions of the methods only, so what was
-    calculated before is reused. Raises `NoData` where nothing was ingested, `NotConserved` where money in is not money
-    out (then nothing is published).
+    The result of a snapshot depends on its id, the ownership rules and the versions of the methods only, the shared
+    costs of a month on its results and the pools, so what was calculated before is reused. Raises `NoData` where
+    nothing was ingested, `NotConserved` where money in is not money out (then nothing is published).
     """
     with store.writing():
         before = store.current_run()

@@ -172,7 +172,7 @@ def _columns(currency: str, found: Sequence[_Part]) -> tuple[Column, ...]:
     return (
         Column("commitment", "Commitment", Kind.TEXT),
         Column("id", "Id", Kind.TEXT, detail=True),
-        Column("type", "Type", Kind.TEXT),
+        Column("type", "Type", Kind.TEXT, detail=True),
         Column("category", "Category", Kind.TEXT, detail=True),
         Column("provider", "Provider", Kind.TEXT, detail=True),
         Column("bought_by", "Bought by", Kind.TEXT),

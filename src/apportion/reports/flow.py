@@ -54,7 +54,7 @@ def _section(currency: str, found: Sequence[_Flow]) -> Section:
         Column("path", "Through pools", Kind.TEXT),
         Column("team", "Team", Kind.TEXT),
         Column("model", "Model", Kind.TEXT),
-        Column("job", "Job", Kind.TEXT, detail=not any(flow[6] for flow in found)),
+        Column("job", "Job", Kind.TEXT, detail=True),
         Column("amount", "Amount", Kind.MONEY, currency),
         Column("share", "Share", Kind.SHARE, RATIO),
     )
